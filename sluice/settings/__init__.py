@@ -1,0 +1,9 @@
+"""The use case file: everything a person tunes, typed, frozen and checked before any work.
+
+`read_use_case(path)` is the only way in.
+"""
+
+from sluice.settings.reader import parse_use_case, read_use_case
+from sluice.settings.use_case import UseCase
+
+__all__ = ["UseCase", "parse_use_case", "read_use_case"]

@@ -1,0 +1,60 @@
+"""What all sections share: frozen models that refuse unknown keys, durations and sizes as people write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+_UNITS = {
+    "us": timedelta(microseconds=1),
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+class Section(BaseModel):
+    """A part of the use case file: frozen, unknown keys refused, no silent conversions from text to number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+def parse_duration(value: Any) -> Any:
+    """`7d`, `90s`, `1h`, `250ms`, `1us`, `2w` to a timedelta; 0 is zero."""
+    if isinstance(value, timedelta):
+        return value
+    if value == 0 and not isinstance(value, bool):
+        return timedelta()
+    match = re.fullmatch(r"\s*(\d+)\s*(us|ms|s|m|h|d|w)\s*", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"expected a duration such as 7d, 12h, 30m, 5s or 1us, got {value!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest exact form: `7d`, `90s`, `1us`."""
+    for unit in ("d", "h", "m", "s", "ms", "us"):
+        if value % _UNITS[unit] == timedelta():
+            return f"{value // _UNITS[unit]}{unit}"
+    raise AssertionError("a timedelta is a whole number of microseconds")
+
+
+def parse_size(value: Any) -> Any:
+    """`11GB`, `64MiB`, or a number of bytes."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)\s*", value) if isinstance(value, str) else None
+    if match is not None:
+        return int(float(match[1]) * _BYTES[match[2]])
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"expected a size such as 11GB, 64MiB or a number of bytes, got {value!r}")
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
+ByteSize = Annotated[int, BeforeValidator(parse_size)]

@@ -1,0 +1,180 @@
+"""What the types alone cannot see: settings that contradict one another.
+
+Each check looks at the sections it needs and is skipped when one of them is itself wrong,
+so that all mistakes of a file are told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sluice.settings.metrics import HIGHER_IS_BETTER
+from sluice.settings.training import FloatRange, IntRange
+
+Sections = Mapping[str, Any]
+Check = Callable[[Sections], Iterator[str]]
+_CHECKS: list[tuple[tuple[str, ...], Check]] = []
+
+
+def _needs(*sections: str) -> Callable[[Check], Check]:
+    def register(check: Check) -> Check:
+        _CHECKS.append((sections, check))
+        return check
+
+    return register
+
+
+def contradictions(sections: Sections) -> list[str]:
+    """All contradictions among the sections that could be read, each starting with its path."""
+    return [
+        problem for needed, check in _CHECKS if all(name in sections for name in needed) for problem in check(sections)
+    ]
+
+
+@_needs("task", "training", "gate")
+def _metrics_exist(s: Sections) -> Iterator[str]:
+    known = HIGHER_IS_BETTER[s["task"]]
+    for path, metric in (("training.metric", s["training"].metric), ("gate.metric", s["gate"].metric)):
+        if metric not in known:
+            yield f"{path}: a {s['task']} task has no metric {metric!r}; it has {', '.join(known)}"
+
+
+@_needs("evaluation", "training", "gate")
+def _card_precision_is_set(s: Sections) -> Iterator[str]:
+    for path, metric in (("training.metric", s["training"].metric), ("gate.metric", s["gate"].metric)):
+        if metric == "card_precision" and s["evaluation"].card_precision is None:
+            yield f"{path}: card_precision needs evaluation.card_precision (k and entity)"
+
+
+@_needs("data", "split")
+def _time_is_there(s: Sections) -> Iterator[str]:
+    if s["split"].by == "time" and s["data"].columns.event_time is None:
+        yield "split.by: a split by time needs data.columns.event_time; else use random or group"
+
+
+@_needs("data", "split")
+def _labels_arrive(s: Sections) -> Iterator[str]:
+    split, data = s["split"], s["data"]
+    delay = data.labels.delay or timedelta()
+    if split.by != "time":
+        return
+    if split.train <= delay:
+        yield (
+            f"split.train: {split.train} is not longer than data.labels.delay {delay}: "
+            "no training label would have arrived when training starts"
+        )
+    if split.gap < delay:
+        yield (
+            f"split.gap: the test would start {split.gap} after validation ends, before the labels "
+            f"that the model is chosen on have arrived (data.labels.delay is {delay})"
+        )
+
+
+@_needs("data")
+def _labels_are_named(s: Sections) -> Iterator[str]:
+    columns, labels = s["data"].columns, s["data"].labels
+    if columns.label is None and labels.source is None:
+        yield "data.columns.label: name the label's column, or give data.labels.source"
+    if columns.event_time is not None and columns.label_time is None and labels.delay is None:
+        yield "data.labels.delay: say when labels arrive: data.columns.label_time, or a delay (0s if at once)"
+
+
+@_needs("data", "split")
+def _group_entity(s: Sections) -> Iterator[str]:
+    if s["split"].by == "group" and s["split"].entity not in s["data"].columns.entities:
+        yield f"split.entity: {s['split'].entity!r} is not among data.columns.entities"
+
+
+@_needs("data", "evaluation", "features")
+def _judged_columns(s: Sections) -> Iterator[str]:
+    entities, values = s["data"].columns.entities, s["data"].columns.values
+    precision = s["evaluation"].card_precision
+    if precision is not None and precision.entity not in entities:
+        yield f"evaluation.card_precision.entity: {precision.entity!r} is not among data.columns.entities"
+    cluster = s["evaluation"].bootstrap.cluster
+    if cluster not in {"row", "day", *entities}:
+        yield f"evaluation.bootstrap.cluster: {cluster!r} is neither row, day nor one of data.columns.entities"
+    for i, part in enumerate(s["evaluation"].slices):
+        known = {*entities, *values, *(f.name for f in s["features"].request)}
+        if not part.bounds and part.column not in known:
+            yield f"evaluation.slices.{i}.column: {part.column!r} is not a column of the events"
+
+
+@_needs("data", "features")
+def _features_exist(s: Sections) -> Iterator[str]:
+    columns, features = s["data"].columns, s["features"]
+    if (features.repo is None) != (features.service is None):
+        yield "features: repo and service go together"
+    if features.repo is None and not features.request:
+        yield "features: neither a feature service nor a request feature: nothing to learn from"
+    names = [feature.name for feature in features.request]
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        yield f"features.request: two features are called {name!r}"
+    for i, feature in enumerate(features.request):
+        if feature.kind == "value" and feature.column not in columns.values:
+            yield f"features.request.{i}.column: {feature.column!r} is not among data.columns.values"
+        if feature.kind in ("weekend", "hours") and columns.event_time is None:
+            yield f"features.request.{i}: {feature.kind} needs data.columns.event_time"
+
+
+@_needs("data")
+def _leaks(s: Sections) -> Iterator[str]:
+    columns = s["data"].columns
+    for name, value in columns.values.items():
+        if (value.column or name) in {columns.label, columns.label_time} - {None}:
+            yield f"data.columns.values.{name}: the label must not be a value: it would be a feature"
+    for column, treatment in columns.personal.items():
+        if treatment == "drop" and column in {v.column or n for n, v in columns.values.items()}:
+            yield f"data.columns.personal.{column}: dropped, but also listed among values"
+
+
+@_needs("training")
+def _candidates(s: Sections) -> Iterator[str]:
+    ids = [c.id for c in s["training"].candidates]
+    for repeated in sorted({i for i in ids if ids.count(i) > 1}):
+        yield f"training.candidates: two candidates are called {repeated!r}"
+    if s["training"].candidates[0].kind != "constant":
+        yield "training.candidates.0.kind: the ladder starts with constant, the floor that all must beat"
+    for i, candidate in enumerate(s["training"].candidates):
+        if (candidate.kind == "import") != (candidate.import_ is not None):
+            yield f"training.candidates.{i}.import: goes with kind import, and only with it"
+        for name, span in candidate.search.ranges.items() if candidate.search else ():
+            path = f"training.candidates.{i}.search.ranges.{name}"
+            if isinstance(span, IntRange | FloatRange) and span.low > span.high:
+                yield f"{path}: low {span.low} is above high {span.high}"
+            if isinstance(span, IntRange | FloatRange) and span.log and span.low <= 0:
+                yield f"{path}: a logarithmic range starts above 0"
+
+
+@_needs("task", "training")
+def _kinds_fit(s: Sections) -> Iterator[str]:
+    for i, candidate in enumerate(s["training"].candidates):
+        if candidate.kind == "logistic" and s["task"] == "regression":
+            yield f"training.candidates.{i}.kind: logistic is for classes; for a regression use linear"
+        if candidate.kind == "linear" and s["task"] != "regression":
+            yield f"training.candidates.{i}.kind: linear is for a regression; for classes use logistic"
+
+
+@_needs("task", "data")
+def _classes(s: Sections) -> Iterator[str]:
+    count = len(s["data"].labels.classes)
+    if s["task"] == "multiclass" and count < 3:
+        yield "data.labels.classes: a multiclass task names its classes, three or more"
+    if s["task"] == "regression" and count:
+        yield "data.labels.classes: a regression has no classes"
+
+
+@_needs("evaluation")
+def _threshold(s: Sections) -> Iterator[str]:
+    threshold = s["evaluation"].threshold
+    if (threshold.by == "f1") != (threshold.value is None):
+        yield f"evaluation.threshold.value: by {threshold.by} {'takes no' if threshold.by == 'f1' else 'needs a'} value"
+
+
+@_needs("features")
+def _redis(s: Sections) -> Iterator[str]:
+    online = s["features"].online
+    if online.store == "redis" and online.address is None:
+        yield "features.online.address: Redis needs host:port"

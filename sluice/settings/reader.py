@@ -1,0 +1,94 @@
+"""Read a use case file, and tell every mistake in it at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from sluice.errors import SettingsError
+from sluice.settings.contradictions import contradictions
+from sluice.settings.use_case import UseCase
+
+
+def read_use_case(path: Path | str, overrides: dict[str, Any] | None = None) -> UseCase:
+    """The use case in a YAML file, with `overrides` ({"data.source": …}) laid over it.
+
+    Raises:
+        SettingsError: the file is missing, is no YAML mapping, or holds mistakes; all of them at once.
+    """
+    path = Path(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(str(path), ["there is no such file; see the examples in use_cases/"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(str(path), [f"cannot be read: {error}"]) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from None
+    for dotted, value in (overrides or {}).items():
+        if isinstance(document, dict) and value is not None:
+            _lay_over(document, dotted.split("."), value)
+    return parse_use_case(document, str(path))
+
+
+def parse_use_case(document: Any, where: str = "settings") -> UseCase:
+    """A use case from a document (what `UseCase.model_dump(mode="json", by_alias=True)` gives).
+
+    Raises:
+        SettingsError: all mistakes at once, each with its path in the document.
+    """
+    if not isinstance(document, dict):
+        raise SettingsError(where, [f"expected a mapping of sections, got {type(document).__name__}"])
+    problems: list[str] = []
+    use_case: UseCase | None = None
+    try:
+        use_case = UseCase.model_validate(document)
+    except ValidationError as error:
+        problems = [_describe(entry) for entry in error.errors(include_url=False)]
+    problems += contradictions(_readable_sections(document))
+    if problems or use_case is None:
+        raise SettingsError(where, problems)
+    return use_case
+
+
+def _readable_sections(document: dict[str, Any]) -> dict[str, Any]:
+    sections: dict[str, Any] = {}
+    for name, field in UseCase.model_fields.items():
+        if name not in document:
+            if not field.is_required():
+                sections[name] = field.get_default(call_default_factory=True)
+            continue
+        try:
+            sections[name] = _section_reader(field).validate_python(document[name])
+        except ValidationError:
+            continue
+    return sections
+
+
+def _section_reader(field: FieldInfo) -> TypeAdapter[Any]:
+    annotation: Any = field.annotation
+    if field.discriminator is not None:
+        annotation = Annotated[annotation, Field(discriminator=field.discriminator)]
+    return TypeAdapter(annotation)
+
+
+def _describe(entry: Any) -> str:
+    path = ".".join(str(part) for part in entry["loc"]) or "(whole file)"
+    kind, given = entry["type"], entry.get("input")
+    if kind == "extra_forbidden":
+        return f"{path}: unknown setting"
+    if kind == "missing":
+        return f"{path}: missing"
+    message = entry["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(given, dict | list) or repr(given) in message else f", got {given!r}"
+    return f"{path}: {message}{shown}"
+
+
+def _lay_over(document: dict[str, Any], parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        document = document.setdefault(part, {})
+    document[parts[-1]] = value

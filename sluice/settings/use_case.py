@@ -1,0 +1,33 @@
+"""The whole use case."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from sluice.settings.base import Section
+from sluice.settings.data import Data
+from sluice.settings.features import Features
+from sluice.settings.judging import Evaluation, Gate
+from sluice.settings.operation import Pipeline, Serving, Storage
+from sluice.settings.split import Split
+from sluice.settings.training import Export, Training
+
+
+class UseCase(Section):
+    """One use case file."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="Name of the model.")
+    task: Literal["binary", "multiclass", "regression"]
+    seed: int = Field(ge=0, lt=2**31)
+    data: Data
+    features: Features = Features()
+    split: Split
+    training: Training
+    export: Export = Export()
+    evaluation: Evaluation = Evaluation()
+    gate: Gate
+    serving: Serving = Serving()
+    storage: Storage = Storage()
+    pipeline: Pipeline = Pipeline()
