@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +53,22 @@ def parse_use_case(document: Any, where: str = "settings") -> UseCase:
     problems += contradictions(_readable_sections(document))
     if problems or use_case is None:
         raise SettingsError(where, problems)
+    return use_case
+
+
+def sections_document(use_case: UseCase, names: Iterable[str]) -> dict[str, Any]:
+    """The named sections of a use case: what one step needs, so that it is reused when only others change."""
+    return use_case.model_dump(mode="json", by_alias=True, include=set(names))
+
+
+def parse_sections(document: dict[str, Any]) -> UseCase:
+    """Inverse of `sections_document`: a use case with only those sections; asking for another is an AttributeError."""
+    given = {
+        name: _section_reader(UseCase.model_fields[name]).validate_python(value) for name, value in document.items()
+    }
+    use_case = UseCase.model_construct(_fields_set=set(given), **given)
+    for name in UseCase.model_fields.keys() - given.keys():
+        use_case.__dict__.pop(name, None)
     return use_case
 
 
