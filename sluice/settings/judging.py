@@ -46,6 +46,7 @@ class Evaluation(Section):
     bootstrap: Bootstrap = Bootstrap()
     slices: list[Slice] = Field(default_factory=list)
     quantiles: list[float] = Field(default_factory=lambda: [0.1, 0.5, 0.9])
+    calibration_bins: int = Field(15, ge=2, description="Equal-width bins of the expected calibration error.")
 
 
 class Budgets(Section):

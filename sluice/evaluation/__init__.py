@@ -1,0 +1,1 @@
+"""What a score is worth: metrics, thresholds, calibration, intervals by resampling whole clusters, slices."""
