@@ -28,6 +28,7 @@ class Storage(Section):
     endpoint: str | None = Field(None, description="http://host:port of MinIO; default: the S3 of the region.")
     region: str = "us-east-1"
     allow_http: bool = False
+    keys: str = Field(".sluice/keys", description="Folder with the gate's key pair, outside of the store.")
     model_registry: str | None = Field(None, description="Address of Kubeflow's model registry.")
 
 
