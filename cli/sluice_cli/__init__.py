@@ -1,0 +1,1 @@
+"""The `sluice` command: thin, one file a group of verbs."""
