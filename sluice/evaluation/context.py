@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import polars as pl
 
 from sluice.settings import UseCase
 
-DAY = timedelta(days=1)
+DAY_US = 86_400 * 10**6
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def context_of(
             Default: the labels of the rows themselves.
     """
     settings = use_case.evaluation
-    day = rows.get_column("event_time").dt.timestamp("us").to_numpy() // (86400 * 10**6)
+    day = rows.get_column("event_time").dt.timestamp("us").to_numpy() // DAY_US
     base = Context(day=day, threshold=threshold, quantiles=tuple(settings.quantiles), bins=settings.calibration_bins)
     if settings.card_precision is None:
         return base
@@ -90,8 +89,3 @@ def known_positive(rows: pl.DataFrame, labels: pl.DataFrame, entity: str) -> npt
     joined = rows.select("event_time", entity).join(first, on=entity, how="left", maintain_order="left")
     known = joined.select((pl.col("_known") < pl.col("event_time").dt.truncate("1d")).fill_null(False)).to_series()
     return known.to_numpy().astype(np.bool_)
-
-
-def day_of(instant: datetime) -> int:
-    """Days since 1970-01-01 UTC."""
-    return int(instant.timestamp() // DAY.total_seconds())
