@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sluice import digests
 from sluice.features.service import check_service
-from sluice.ingest.source import source_digest
+from sluice.ingest.fingerprint import source_digest
 from sluice.settings import UseCase, parse_use_case, sections_document
 from sluice.training.candidates import check_candidates
 

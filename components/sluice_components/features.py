@@ -18,8 +18,6 @@ def features(settings: str, code: str, history: dsl.Input[dsl.Dataset], rows: ds
 
     with step("features") as progress:
         ingested = Ingested.read(Path(history.path))
-        table = feature_rows(
-            parse_sections(json.loads(settings)), ingested.events, ingested.labels, progress=progress
-        )
+        table = feature_rows(parse_sections(json.loads(settings)), ingested.events, ingested.labels, progress=progress)
         table.write_parquet(rows.path)
         rows.metadata["rows"] = table.height

@@ -20,12 +20,18 @@ def ingest(
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from sluice.ingest import ingest, quarantine_text
+    from sluice.ingest import ingest
+    from sluice.ingest.result import quarantine_text
     from sluice.settings import parse_sections
     from sluice.steps import step
 
     with step("ingest") as progress:
-        ingested = ingest(parse_sections(json.loads(settings)), sample=sample, now=datetime.now(UTC), progress=progress)
+        ingested = ingest(
+            parse_sections(json.loads(settings)),
+            now=datetime.now(UTC),
+            sample=sample,
+            progress=lambda part, share: progress(part, round(100 * share), 100),
+        )
         ingested.write(Path(history.path))
         history.metadata["digest"] = ingested.digest
         metrics.log_metric("events", ingested.events.height)

@@ -41,7 +41,8 @@ def ingest(
 
     Args:
         use_case: its `data` says what the columns mean.
-        now: instants after it are the future: such events are bad, such labels have not arrived.
+        now: instants after it are the future: such events are bad, such labels have not arrived. With `data.end`
+            set, labels that arrive from then on have not arrived either: the world is seen as it was at that instant.
         source: instead of `data.source`.
         sample: share of the entities to keep, by a hash of the entity's id (without entities: of the event's id).
         sample_entity: the entity to sample by; default: the first one.
@@ -73,7 +74,7 @@ def ingest(
     events, filtered = _filter(use_case, mapped.rows, now, sample, sample_entity)
     found = found if events.height == mapped.rows.height else found.join(events, on="event_id", how="semi")
     events = events.drop("label", "label_time", strict=False).sort("event_time", "event_id")
-    labels = label_stream(use_case, found, events, now)
+    labels = label_stream(use_case, found, events, now if data.end is None else min(now, data.end))
     tell("digest", 0.9)
     counts = _counts(mapped, wrong, events, labels) | filtered | {"labels_without_event": orphans}
     quarantine = _quarantine(mapped, wrong)

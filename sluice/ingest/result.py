@@ -53,3 +53,13 @@ class Ingested:
 def content_digest(events: pl.DataFrame, labels: pl.DataFrame) -> str:
     """The digest of a data version: SHA-256 over the digests of both tables."""
     return digests.of_json({"format": FORMAT, "events": digests.of_table(events), "labels": digests.of_table(labels)})
+
+
+def quarantine_text(ingested: Ingested) -> str:
+    """Markdown: what was read, what was set aside, and why."""
+    counts = ingested.counts
+    lines = [f"{counts['rows']:,} rows read: {counts['events']:,} events, {counts['labels']:,} labels.", ""]
+    if not counts["reasons"]:
+        return "\n".join([*lines, "Nothing was quarantined.", ""])
+    lines += ["| quarantined for | rows |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {reason} | {count:,} |" for reason, count in counts["reasons"].items()), ""])

@@ -29,7 +29,9 @@ class Raw:
 
 
 @dataclass(frozen=True)
-class _File:
+class SourceFile:
+    """A file of the source: its name, and its path or (from S3) its bytes when opened."""
+
     name: str
     open: Callable[[], Path | bytes]
 
@@ -59,7 +61,7 @@ def read_source(
             cannot be read.
         StoreError: S3 does not answer.
     """
-    files = _s3_files(source, storage, credentials) if source.startswith("s3://") else _local_files(source)
+    files = files_of(source, storage, credentials)
     if len({file.is_csv for file in files}) > 1:
         raise DataError(f"{source}: holds both CSV and Parquet files", "keep one kind in a folder")
     tables = [_read(file, wanted, everything) for file in files]
@@ -73,6 +75,11 @@ def read_source(
     return Raw(table, [file.name for file in files], starts[:-1])
 
 
+def files_of(source: str, storage: Storage, credentials: dict[str, str] | None = None) -> list[SourceFile]:
+    """The files of a source in order of their names; raises as `read_source` does."""
+    return _s3_files(source, storage, credentials) if source.startswith("s3://") else _local_files(source)
+
+
 def missing_column(where: str, column: str, setting: str, there: list[str]) -> DataError:
     """The error for a column that a setting names and the table does not have, with the nearest names."""
     lowered = {name.lower(): name for name in there}
@@ -81,7 +88,7 @@ def missing_column(where: str, column: str, setting: str, there: list[str]) -> D
     return DataError(f"{where}: no column {column!r}; it has {', '.join(there)}", f"{hint}correct {setting}")
 
 
-def _local_files(source: str) -> list[_File]:
+def _local_files(source: str) -> list[SourceFile]:
     path = Path(source.removeprefix("file://"))
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder", "correct data.source, or give --source")
@@ -91,17 +98,17 @@ def _local_files(source: str) -> list[_File]:
         found = [path] if _is_table(path.name) else []
     if not found:
         raise DataError(f"{path}: holds no {', '.join(CSV + PARQUET)} file", "correct data.source")
-    return [_File(str(p), lambda p=p: p) for p in found]  # type: ignore[misc]
+    return [SourceFile(str(p), lambda p=p: p) for p in found]  # type: ignore[misc]
 
 
-def _s3_files(source: str, storage: Storage, credentials: dict[str, str] | None) -> list[_File]:
+def _s3_files(source: str, storage: Storage, credentials: dict[str, str] | None) -> list[SourceFile]:
     is_object = _is_table(source.rsplit("/", 1)[-1])
     prefix, _, name = source.rpartition("/") if is_object else (source, "", "")
     store = open_store(storage.model_copy(update={"url": prefix}), credentials=credentials)
     keys = [name] if is_object else sorted(filter(_is_table, store.keys()))
     if not keys:
         raise DataError(f"{source}: holds no {', '.join(CSV + PARQUET)} file", "correct data.source")
-    return [_File(f"{prefix.rstrip('/')}/{key}", lambda key=key: store.get(key)) for key in keys]  # type: ignore[misc]
+    return [SourceFile(f"{prefix.rstrip('/')}/{key}", lambda key=key: store.get(key)) for key in keys]  # type: ignore[misc]
 
 
 def _is_table(name: str) -> bool:
@@ -109,7 +116,7 @@ def _is_table(name: str) -> bool:
     return not hidden and name.lower().endswith(CSV + PARQUET)
 
 
-def _read(file: _File, wanted: Mapping[str, str], everything: bool) -> pl.DataFrame:
+def _read(file: SourceFile, wanted: Mapping[str, str], everything: bool) -> pl.DataFrame:
     content = file.open()
     try:
         there = _column_names(file, content)
@@ -126,7 +133,7 @@ def _read(file: _File, wanted: Mapping[str, str], everything: bool) -> pl.DataFr
         raise DataError(f"{file.name}: cannot be read as {kind}: {reason}", "repair or remove the file") from None
 
 
-def _column_names(file: _File, content: Path | bytes) -> list[str]:
+def _column_names(file: SourceFile, content: Path | bytes) -> list[str]:
     if file.is_csv:
         try:
             return pl.read_csv(_stream(content), n_rows=0, infer_schema=False).columns
@@ -139,7 +146,7 @@ def _stream(content: Path | bytes) -> Path | io.BytesIO:
     return io.BytesIO(content) if isinstance(content, bytes) else content
 
 
-def _check_same_types(files: list[_File], tables: list[pl.DataFrame]) -> None:
+def _check_same_types(files: list[SourceFile], tables: list[pl.DataFrame]) -> None:
     """Integers of several widths go together, numbers and text do not: one of the files is wrong."""
     first = tables[0].schema
     for file, table in zip(files[1:], tables[1:], strict=True):
