@@ -1,0 +1,135 @@
+"""From trained candidates to the challenger: chosen on validation rows, laid out as the version that may go live.
+
+challenger/
+  version/        what is registered: model.onnx, schema.json, settings.json, training.json, train_rows.npy,
+                  environment.txt
+  document.json   the version's document
+  ladder/<id>/    the candidates' folders, all of them
+  selection.json  every candidate's validation metric, the choice and why
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sluice import digests
+from sluice.evaluation.evaluate import choose_threshold
+from sluice.settings import UseCase
+from sluice.settings.metrics import HIGHER_IS_BETTER
+from sluice.splits.files import SCHEMA, read_rows
+from sluice.training.task import read_scores
+
+Curve = tuple[list[float], list[float], list[float]]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The choice. `roc` holds false and true positive rates and thresholds (binary only)."""
+
+    chosen: str
+    metrics: dict[str, float]
+    roc: Curve | None
+    markdown: str
+
+
+def select_challenger(
+    use_case: UseCase,
+    candidates: list[Path],
+    *,
+    train: Path,
+    validation: Path,
+    history: Path,
+    code: str,
+    folder: Path,
+) -> Selection:
+    """Take the simplest candidate within `training.margin` of the best on validation, and lay out its version."""
+    by_id = {record["id"]: (path, record) for path, record in map(_record, candidates)}
+    ordered = [candidate.id for candidate in use_case.training.candidates if candidate.id in by_id]
+    values = {name: float(by_id[name][1]["metric"]["validation"]) for name in ordered}
+    chosen = choose(use_case, values)
+    label = read_rows(validation).get_column("label").to_numpy()
+    scores = read_scores(by_id[chosen][0])
+    threshold = choose_threshold(use_case, label, scores) if use_case.task == "binary" else None
+    for name in ordered:
+        shutil.copytree(by_id[name][0], folder / "ladder" / name, dirs_exist_ok=True)
+    _lay_out(use_case, folder, by_id[chosen][0], train, _document(use_case, chosen, threshold, history, code))
+    table = _markdown(use_case, values, chosen)
+    _write(folder / "selection.json", {"format": 1, "chosen": chosen, "order": ordered, "validation": values})
+    roc = _roc(label, scores) if use_case.task == "binary" else None
+    return Selection(chosen, {f"{name} {use_case.training.metric}": v for name, v in values.items()}, roc, table)
+
+
+def choose(use_case: UseCase, values: dict[str, float]) -> str:
+    """The simplest (first) candidate whose validation metric is within the margin of the best."""
+    up = HIGHER_IS_BETTER[use_case.task][use_case.training.metric]
+    best = max(values.values()) if up else min(values.values())
+    near = [name for name, value in values.items() if abs(value - best) <= use_case.training.margin]
+    return near[0]
+
+
+def _record(folder: Path) -> tuple[Path, dict[str, Any]]:
+    return folder, json.loads((folder / "candidate.json").read_text())
+
+
+def _lay_out(use_case: UseCase, folder: Path, chosen: Path, train: Path, document: dict[str, Any]) -> None:
+    version = folder / "version"
+    version.mkdir(parents=True, exist_ok=True)
+    for path in sorted(chosen.glob("*.onnx")):
+        shutil.copyfile(path, version / path.name)
+    shutil.copyfile(chosen / "train_rows.npy", version / "train_rows.npy")
+    shutil.copyfile(train / SCHEMA, version / SCHEMA)
+    record = _record(chosen)[1]
+    _write(version / "training.json", {name: value for name, value in record.items() if name != "run"})
+    _write(version / "settings.json", _settings(use_case))
+    (version / "environment.txt").write_text(_environment())
+    _write(folder / "document.json", document)
+
+
+def _settings(use_case: UseCase) -> dict[str, Any]:
+    """The settings of a version: without the places that data and stores happen to lie at."""
+    settings = use_case.model_dump(mode="json", by_alias=True, exclude={"storage", "pipeline", "gate"})
+    settings["data"]["source"] = ""
+    return settings
+
+
+def _document(use_case: UseCase, chosen: str, threshold: float | None, history: Path, code: str) -> dict[str, Any]:
+    return {
+        "task": use_case.task,
+        "candidate": chosen,
+        "seed": use_case.seed,
+        "service": use_case.features.service,
+        "threshold": threshold,
+        "data": json.loads((history / "ingest.json").read_text())["digest"],
+        "code": code,
+    }
+
+
+def _environment() -> str:
+    found = {f"{d.metadata['Name'].lower()}=={d.version}" for d in distributions() if d.metadata["Name"]}
+    return "\n".join(sorted(found)) + "\n"
+
+
+def _roc(label: np.ndarray, score: np.ndarray) -> Curve:
+    from sklearn.metrics import roc_curve
+
+    false, true, thresholds = roc_curve(label, score)
+    kept = np.unique(np.linspace(0, len(false) - 1, 200).astype(int))
+    return false[kept].tolist(), true[kept].tolist(), np.clip(thresholds[kept], 0, 1).tolist()
+
+
+def _markdown(use_case: UseCase, values: dict[str, float], chosen: str) -> str:
+    lines = [f"| candidate | {use_case.training.metric} on validation | |", "|---|---|---|"]
+    lines += [f"| {name} | {value:.4f} | {'challenger' if name == chosen else ''} |" for name, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(digests.canonical_json(document))

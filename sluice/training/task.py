@@ -1,0 +1,43 @@
+"""Training from the folders that a pipeline hands on, and reading back what it left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sluice.settings import UseCase
+from sluice.splits.files import read_rows, read_schema
+from sluice.steps import Progress
+from sluice.storage import open_store
+from sluice.training.train import VALIDATION_SCORES, train_candidate
+
+
+def train_from_folders(
+    use_case: UseCase, candidate: str, *, train: Path, validation: Path, folder: Path, progress: Progress
+) -> dict[str, float]:
+    """Train the candidate with this id into `folder`; returns the figures worth showing."""
+    settings = next(c for c in use_case.training.candidates if c.id == candidate)
+    trained = train_candidate(
+        settings,
+        use_case,
+        read_schema(train),
+        read_rows(train),
+        read_rows(validation),
+        folder,
+        store=open_store(use_case.storage),
+        progress=progress,
+    )
+    run = trained.document["run"]
+    return {
+        use_case.training.metric: trained.metric,
+        "rows_per_second": round(run["rows_per_second"]),
+        "seconds": round(run["seconds"], 1),
+    }
+
+
+def read_scores(folder: Path) -> np.ndarray:
+    """The validation scores of a trained candidate, float32 [n] or [n, k], in the validation rows' order."""
+    scores = pl.read_parquet(folder / VALIDATION_SCORES).get_column("score").to_list()
+    return np.array(scores, dtype=np.float32)
