@@ -64,6 +64,11 @@ def resampler(
     if name == "roc_auc_ovr":
         parts = [_ranked(roc_auc, label == c, score[:, c], cluster) for c in range(score.shape[1])]
         return lambda weights: _mean_of_defined(np.stack([part(weights) for part in parts]))
+    if name == "card_precision":
+        raise DataError(
+            "card_precision is a mean over days, it has no weights of rows",
+            "compare it with `paired_difference`, which resamples the days, or gate on another metric",
+        )
     kernel = {"average_precision": average_precision, "roc_auc": roc_auc}[name]
     return _ranked(kernel, label == 1, score, cluster)
 

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from sluice.evaluation.metrics import checked
 from sluice.evaluation.ranking import descending
-from sluice.settings.judging import Threshold
+from sluice.settings import UseCase
 
 Floats = npt.NDArray[np.float64]
 
 
-def choose_threshold(settings: Threshold, label: Any, score: Any) -> float:
-    """The threshold: a score that occurs among the rows (scores from it on are positive), or the fixed one.
+def choose_threshold(use_case: UseCase, label: Any, score: Any) -> float:
+    """What `evaluation.threshold` asks for: the fixed score, or one that occurs; scores from it on are positive.
 
     `f1` takes the score with the highest F1; `precision` the lowest score from which on the target precision holds,
     hence the most recall; `recall` the highest score with at least the target recall. Where no score reaches the
@@ -24,6 +24,7 @@ def choose_threshold(settings: Threshold, label: Any, score: Any) -> float:
     Args:
         label, score: [n], 0/1 and probability of the validation rows.
     """
+    settings = use_case.evaluation.threshold
     if settings.by == "fixed":
         assert settings.value is not None
         return settings.value
