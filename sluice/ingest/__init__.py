@@ -6,7 +6,6 @@ and check, `quarantine` keeps what is wrong, `result` is what comes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,13 +16,12 @@ from sluice.ingest.events import Mapped, map_events, wanted_columns
 from sluice.ingest.labels import label_stream, labels_beside, read_label_table
 from sluice.ingest.personal import pseudonym, share_of
 from sluice.ingest.quarantine import Findings
-from sluice.ingest.result import Ingested, content_digest
+from sluice.ingest.result import Ingested, content_digest, quarantine_text
 from sluice.ingest.source import read_source
 from sluice.settings import UseCase
+from sluice.steps import Progress, silent
 
-__all__ = ["Ingested", "content_digest", "ingest", "pseudonym"]
-
-Progress = Callable[[str, float], None]
+__all__ = ["Ingested", "content_digest", "ingest", "pseudonym", "quarantine_text"]
 
 
 def ingest(
@@ -35,7 +33,7 @@ def ingest(
     sample_entity: str | None = None,
     pseudonym_key: bytes | None = None,
     credentials: dict[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Ingested:
     """Read, map and check a source.
 
@@ -48,7 +46,7 @@ def ingest(
         sample_entity: the entity to sample by; default: the first one.
         pseudonym_key: secret for personal columns that are hashed; default: the model's name, which is no secret.
         credentials: for S3, as `sluice.storage.open_store` takes them.
-        progress: called with what is being done and the share that is done.
+        progress: told which of the four parts is being done.
 
     Returns:
         events sorted by (event_time, event_id), labels sorted by (label_time, event_id), quarantine, counts, digest.
@@ -57,28 +55,26 @@ def ingest(
         DataError: nothing there, a column missing or of a wrong type, or more bad rows than the settings allow.
         StoreError: S3 does not answer.
     """
-    tell = progress or (lambda _what, _share: None)
     data = use_case.data
-    tell("read", 0.0)
+    progress("ingest", 0, 4, "read")
     wanted, everything = wanted_columns(use_case), data.columns.event_id is None
     raw = read_source(source or data.source, wanted, use_case.storage, everything=everything, credentials=credentials)
-    tell("check", 0.2)
+    progress("ingest", 1, 4, "check")
     mapped = map_events(use_case, raw, now, pseudonym_key or use_case.name.encode())
     mapped.findings.stop_above(data.quality.max_quarantined)
-    tell("labels", 0.5)
     if data.labels.source is None:
         found, wrong, orphans = labels_beside(use_case, mapped.rows), None, 0
     else:
         found, wrong, orphans = _label_table(use_case, mapped, credentials)
-    tell("order", 0.7)
+    progress("ingest", 2, 4, "order")
     events, filtered = _filter(use_case, mapped.rows, now, sample, sample_entity)
     found = found if events.height == mapped.rows.height else found.join(events, on="event_id", how="semi")
     events = events.drop("label", "label_time", strict=False).sort("event_time", "event_id")
     labels = label_stream(use_case, found, events, now if data.end is None else min(now, data.end))
-    tell("digest", 0.9)
+    progress("ingest", 3, 4, "digest")
     counts = _counts(mapped, wrong, events, labels) | filtered | {"labels_without_event": orphans}
     quarantine = _quarantine(mapped, wrong)
-    tell("done", 1.0)
+    progress("ingest", 4, 4, "done")
     return Ingested(events, labels, quarantine, counts, content_digest(events, labels))
 
 

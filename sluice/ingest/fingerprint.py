@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sluice import digests
-from sluice.ingest.source import files_of
+from sluice.ingest.files import source_files
 from sluice.settings import UseCase
 
 
-def source_digest(use_case: UseCase) -> str:
-    """SHA-256 over the names and contents of all files of the events' source, and of the labels' where it is apart.
+def source_digest(use_case: UseCase, *, credentials: dict[str, str] | None = None) -> str:
+    """SHA-256 over all files of the events' source, and of the labels' where it is apart: names and contents.
+
+    Local files count by content, S3 objects by their ETag. `credentials` are for S3, as `open_store` takes them.
 
     Raises:
         DataError: there is nothing at the address.
         StoreError: S3 does not answer.
     """
-    sources = [use_case.data.source, use_case.data.labels.source]
     found = []
-    for source in filter(None, sources):
-        for file in files_of(source, use_case.storage):
-            content = file.open()
-            digest = digests.of_file(content) if isinstance(content, Path) else digests.of_bytes(content)
-            found.append([file.name.removeprefix(source), digest])
+    for source in filter(None, [use_case.data.source, use_case.data.labels.source]):
+        for file in source_files(source, use_case.storage, credentials):
+            found.append([file.name.removeprefix(source), file.fingerprint()])
     return digests.of_json(found)

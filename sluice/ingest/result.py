@@ -56,10 +56,16 @@ def content_digest(events: pl.DataFrame, labels: pl.DataFrame) -> str:
 
 
 def quarantine_text(ingested: Ingested) -> str:
-    """Markdown: what was read, what was set aside, and why."""
+    """The counts as Markdown: what came in, what was left out, and why rows were set aside."""
     counts = ingested.counts
-    lines = [f"{counts['rows']:,} rows read: {counts['events']:,} events, {counts['labels']:,} labels.", ""]
-    if not counts["reasons"]:
-        return "\n".join([*lines, "Nothing was quarantined.", ""])
-    lines += ["| quarantined for | rows |", "|---|---|"]
-    return "\n".join([*lines, *(f"| {reason} | {count:,} |" for reason, count in counts["reasons"].items()), ""])
+    left_out = {"before_start", "after_end", "not_arrived", "not_sampled", "labels_without_event"} & counts.keys()
+    lines = [
+        f"{counts['rows']:,} rows → {counts['events']:,} events and {counts['labels']:,} labels,"
+        f" {sum(counts['quarantined'].values()):,} rows in quarantine.",
+        "",
+        *(f"- left out, {name.replace('_', ' ')}: {counts[name]:,}" for name in sorted(left_out) if counts[name]),
+    ]
+    if counts["reasons"]:
+        lines += ["", "| rows | reason |", "|---:|---|"]
+        lines += [f"| {n:,} | {reason} |" for reason, n in sorted(counts["reasons"].items(), key=lambda e: -e[1])]
+    return "\n".join(lines) + "\n"

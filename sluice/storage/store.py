@@ -6,39 +6,34 @@ once uses `put_if_absent`. Credentials for S3 come from the standard chain (AWS_
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
-from obstore.store import LocalStore, S3Store
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore
 
 from sluice import digests
-from sluice.errors import IntegrityError, StoreError
-from sluice.settings.operation import Storage
+from sluice.errors import IntegrityError
+from sluice.storage.failures import Explained, is_not_found
 
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+MULTIPART_FROM = 16 * 2**20
+"""Bytes from which a file is written and read in parts, so that memory stays flat."""
+PART = 8 * 2**20
 
 
-def open_store(storage: Storage, *, credentials: dict[str, str] | None = None) -> Store:
-    """The store of the settings. `credentials` (access_key_id, secret_access_key) override the standard chain."""
-    if storage.url.startswith("s3://"):
-        options: dict[str, Any] = {"region": storage.region, **(credentials or {})}
-        if storage.endpoint:
-            options |= {"endpoint": storage.endpoint, "virtual_hosted_style_request": False}
-        client: ClientConfig = {"allow_http": storage.allow_http, "timeout": "30s", "connect_timeout": "5s"}
-        retry: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
-        backend = S3Store.from_url(storage.url, client_options=client, retry_config=retry, **options)
-        return Store(backend, storage.url)
-    folder = Path(storage.url.removeprefix("file://")).absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder}: cannot be made: {error.strerror}", "set storage.url to a folder you own") from None
-    return Store(LocalStore(folder), str(folder))
+@dataclass(frozen=True)
+class Entry:
+    """A stored object: key, bytes, last written (UTC)."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Store:
@@ -46,12 +41,21 @@ class Store:
 
     def __init__(self, backend: Any, url: str) -> None:
         self._backend = backend
+        self._bucket_seen = isinstance(backend, LocalStore)
         self.url = url
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a local store."""
+        return Path(self.url) if isinstance(self._backend, LocalStore) else None
+
     def put(self, key: str, data: bytes | Path) -> None:
-        """Write, replacing what is there. Only for documents that are not a record of anything."""
+        """Write, replacing what is there; readers see the old or the new bytes, never a part.
+
+        For documents that are not a record of anything, and for blobs, whose bytes cannot differ.
+        """
         with self._explained(key):
-            obstore.put(self._backend, key, data)
+            obstore.put(self._backend, key, data, chunk_size=PART, max_concurrency=4)
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         """Write unless the key exists; False when it did. Of many writers exactly one gets True."""
@@ -71,33 +75,77 @@ class Store:
         with self._explained(key):
             return bytes(obstore.get(self._backend, key).bytes())
 
+    def get_to_file(self, key: str, path: Path) -> str:
+        """Write a key's bytes to a file in parts and return their SHA-256; no half file appears at `path`."""
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        digest = hashlib.sha256()
+        try:
+            with self._explained(key), part.open("wb") as file:
+                size = obstore.head(self._backend, key)["size"]
+                for start in range(0, size, PART):
+                    end = min(start + PART, size)
+                    chunk = bytes(obstore.get_range(self._backend, key, start=start, end=end))
+                    digest.update(chunk)
+                    file.write(chunk)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return digest.hexdigest()
+
     def exists(self, key: str) -> bool:
-        """Whether the key is there."""
+        """Whether the key is there.
+
+        Raises:
+            StoreError: the store cannot tell, because it does not answer or its bucket is missing.
+        """
+        return self.entry(key) is not None
+
+    def entry(self, key: str) -> Entry | None:
+        """Size and time of a key, None when it is not there; raises as `exists`."""
         with self._explained(key):
             try:
-                obstore.head(self._backend, key)
-            except (NotFoundError, FileNotFoundError):
-                return False
-        return True
+                found = obstore.head(self._backend, key)
+            except (BaseError, FileNotFoundError) as error:
+                if not is_not_found(error):
+                    raise
+                # The answer to a HEAD has no body, so it does not tell a missing bucket from a missing key.
+                self._see_bucket()
+                return None
+        self._bucket_seen = True
+        return Entry(found["path"], found["size"], found["last_modified"])
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """All objects under a prefix (whole path segments), in no order."""
+        with self._explained(prefix):
+            for chunk in obstore.list(self._backend, prefix or None):
+                for found in chunk:
+                    yield Entry(found["path"], found["size"], found["last_modified"])
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """All keys under a prefix (whole path segments), in no order."""
-        with self._explained(prefix):
-            for chunk in obstore.list(self._backend, prefix or None):
-                yield from (entry["path"] for entry in chunk)
+        for entry in self.entries(prefix):
+            yield entry.key
 
     def delete(self, key: str) -> None:
         """Remove a key; one that is not there is no error."""
         with self._explained(key):
             try:
                 obstore.delete(self._backend, key)
-            except (NotFoundError, FileNotFoundError):
-                return
+            except (BaseError, FileNotFoundError) as error:
+                if not is_not_found(error):
+                    raise
 
     def put_blob(self, data: bytes | Path) -> str:
-        """Write content under its SHA-256, which is returned. Writing it again does nothing."""
+        """Write content under its SHA-256, which is returned. Large files go in parts and are never held in memory.
+
+        Content that is there already is written again only to make it young, which keeps the garbage collector off.
+        """
         digest = digests.of_file(data) if isinstance(data, Path) else digests.of_bytes(data)
-        self.put_if_absent(blob_key(digest), data)
+        key = blob_key(digest)
+        large = isinstance(data, Path) and data.stat().st_size >= MULTIPART_FROM
+        # Parts and put-if-absent do not go together; equal bytes may overwrite each other.
+        if large or not self.put_if_absent(key, data):
+            self.put(key, data)
         return digest
 
     def get_blob(self, digest: str) -> bytes:
@@ -107,49 +155,32 @@ class Store:
             IntegrityError: the stored bytes have another digest.
         """
         data = self.get(blob_key(digest))
-        found = digests.of_bytes(data)
+        self._check(digest, digests.of_bytes(data))
+        return data
+
+    def get_blob_to_file(self, digest: str, path: Path) -> None:
+        """Write the content with this SHA-256 to a file, in parts; raises as `get_blob`, then leaving no file."""
+        found = self.get_to_file(blob_key(digest), path)
+        if found != digest:
+            path.unlink()
+        self._check(digest, found)
+
+    def _check(self, digest: str, found: str) -> None:
         if found != digest:
             raise IntegrityError(
                 f"{self.url}/{blob_key(digest)} holds bytes with digest {found}",
                 "the store was changed from outside: restore this object, then run `sluice verify`",
             )
-        return data
 
-    def _explained(self, key: str) -> _Explained:
-        return _Explained(self.url, key)
+    def _see_bucket(self) -> None:
+        if not self._bucket_seen:
+            next(iter(obstore.list(self._backend, chunk_size=1)), None)
+            self._bucket_seen = True
+
+    def _explained(self, key: str) -> Explained:
+        return Explained(self.url, key)
 
 
 def blob_key(digest: str) -> str:
     """Where a blob lies."""
     return f"blobs/{digest[:2]}/{digest}"
-
-
-class _Explained:
-    """Turns the backend's errors into ours."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self._where = f"{url}/{key}" if key else url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, BaseError | OSError):
-            return
-        if isinstance(error, NotFoundError | FileNotFoundError) and "bucket" not in str(error).lower():
-            raise StoreError(f"{self._where}: not there", "check the name and storage.url") from None
-        first = str(error).strip().splitlines()[0][:300]
-        raise StoreError(f"{self._where}: the store refuses or does not answer: {first}", _advice(str(error))) from None
-
-
-def _advice(message: str) -> str:
-    for sign, advice in (
-        ("NoSuchBucket", "make the bucket first: `sluice store init` does"),
-        ("InvalidAccessKeyId", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        ("SignatureDoesNotMatch", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        ("AccessDenied", "these credentials may not do this: check the user's policy"),
-        ("No space left", "free room on the disk, then run again: finished steps are reused"),
-    ):
-        if sign in message:
-            return advice
-    return "check that the server runs at storage.endpoint, then run again: finished steps are reused"
