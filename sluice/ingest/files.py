@@ -10,7 +10,7 @@ from pathlib import Path
 from sluice import digests
 from sluice.errors import DataError
 from sluice.settings.operation import Storage
-from sluice.storage.store import Store, open_store
+from sluice.storage import Store, open_store
 
 CSV = (".csv", ".csv.gz")
 PARQUET = (".parquet", ".pq")

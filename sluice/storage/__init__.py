@@ -1,5 +1,6 @@
 """The one door to stored bytes: a folder or S3, by URL."""
 
-from sluice.storage.store import Store, open_store
+from sluice.storage.opening import open_store
+from sluice.storage.store import Entry, Store, blob_key
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Entry", "Store", "blob_key", "open_store"]

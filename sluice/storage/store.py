@@ -29,11 +29,12 @@ PART = 8 * 2**20
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored object: key, bytes, last written (UTC)."""
+    """A stored object: key, bytes, last written (UTC), and a tag that changes with its content (empty: none)."""
 
     key: str
     size: int
     modified: datetime
+    tag: str = ""
 
 
 class Store:
@@ -119,12 +120,17 @@ class Store:
         with self._explained(prefix):
             for chunk in obstore.list(self._backend, prefix or None):
                 for found in chunk:
-                    yield Entry(found["path"], found["size"], found["last_modified"])
+                    yield Entry(found["path"], found["size"], found["last_modified"], found["e_tag"] or "")
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """All keys under a prefix (whole path segments), in no order."""
         for entry in self.entries(prefix):
             yield entry.key
+
+    def tags(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """All keys under a prefix with a tag that changes when the content does (S3's ETag), in no order."""
+        for entry in self.entries(prefix):
+            yield entry.key, entry.tag
 
     def delete(self, key: str) -> None:
         """Remove a key; one that is not there is no error."""
