@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sluice.settings.about import About
 from sluice.settings.base import Section
 from sluice.settings.data import Data
 from sluice.settings.features import Features
@@ -21,6 +22,7 @@ class UseCase(Section):
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="Name of the model.")
     task: Literal["binary", "multiclass", "regression"]
     seed: int = Field(ge=0, lt=2**31)
+    about: About = About()
     data: Data
     features: Features = Features()
     split: Split
