@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,20 @@ from sluice.export.graph import Graph
 from sluice.features.schema import FeatureSchema, to_matrix
 from sluice.settings import UseCase
 from sluice.splits.hashes import row_hashes
-
-if TYPE_CHECKING:
-    from sluice.features.online import Requests
-    from sluice.windows.definition import WindowView
+from sluice.windows.definition import WindowView
 
 Scores = npt.NDArray[np.float32]
 
 
 class Openings(Protocol):
-    """How often a seal was opened; the registry keeps the count."""
+    """How often a seal was opened: `sluice.registry.Registry` keeps the count."""
 
     def openings(self, seal_digest: str) -> int:
         """Openings so far."""
         ...
 
-    def record_opening(self, seal_digest: str, *, challenger: str, champion: str | None) -> None:
-        """Write one more, before anything is scored."""
+    def record_opening(self, seal_digest: str, *, version: str | None = None, limit: int | None = None) -> Any:
+        """Write one more, before anything is scored; fails where another writer used the last one."""
         ...
 
 
@@ -54,7 +51,7 @@ class Contender:
         score: rows (without label) to scores, float32 [n] or [n, k].
         size_bytes: of the graph that is served.
         graph_digest: SHA-256 of the graph that `score` runs.
-        one_row: the graph and a matrix to time it on; None: `score` itself is timed.
+        graph, schema: what is timed row by row; None: `score` itself is.
         threshold: for metrics at a threshold (F1, precision, recall).
     """
 
@@ -118,10 +115,13 @@ class Seal:
 
 @dataclass(frozen=True)
 class ServingPath:
-    """The way a request is scored in production: graph by digest, and requests to scores (float32 [n] or [n, k])."""
+    """The way production scores: the graph by digest, and rows of the events table to scores, [n] or [n, k].
+
+    `score` looks the features up by itself, each event with the state of its own time.
+    """
 
     graph_digest: str
-    score: Callable[[Requests], np.ndarray]
+    score: Callable[[pl.DataFrame], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Case:
         champion: None when nothing is live: the ladder decides.
         rows: the sealed labelled rows (rows + `label`, `label_time`), any order.
         events, labels: the raw streams, from which sampled rows' features are recomputed.
-        views: the windows of the challenger's feature service.
+        views: the windows of the challenger's feature service; what they see is in `events` and `labels`.
         serving: None only where there is no serving path yet: the gate then refuses.
         clock: seconds, for latencies.
         seed: of the resamples and samples.
@@ -152,4 +152,3 @@ class Case:
     openings: Openings
     clock: Callable[[], float]
     seed: int
-    notes: Mapping[str, str] = field(default_factory=dict)

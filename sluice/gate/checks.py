@@ -57,7 +57,7 @@ def _beats(check: str, name: str, found: Comparison, alpha: float, min_effect: f
         "p_value": found.p_value,
         "p_swap": found.p_swap,
         "p_bootstrap": found.p_bootstrap,
-        "standard_error": found.standard_error,
+        "standard_error": found.error,
         "clusters": found.clusters,
         "min_effect": min_effect,
     }

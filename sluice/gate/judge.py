@@ -30,8 +30,8 @@ def judge(case: Case) -> Verdict:
     before = lineage_checks(case)
     if not all(check.passed for check in before):
         return _verdict(case, before, opened=False)
-    champion = case.champion.digest if case.champion else None
-    case.openings.record_opening(case.seal.digest, challenger=case.challenger.digest, champion=champion)
+    limit = case.use_case.gate.max_openings
+    case.openings.record_opening(case.seal.digest, version=case.challenger.digest, limit=limit)
     rows = case.rows.sort("event_time", "event_id")
     scores = {name: contender.score(rows.drop(_NOT_FOR_SCORERS)) for name, contender in _contenders(case).items()}
     classes = len(case.use_case.data.labels.classes)
@@ -119,7 +119,7 @@ def _verdict(
         opened=opened,
         metric=gate.metric,
         alpha=gate.alpha,
-        smallest_detectable_effect=decisive.detectable(gate.alpha) if decisive else None,
+        smallest_detectable_effect=decisive.detectable if decisive else None,
         counts=counts,
         seeds={"gate": case.seed},
         digests={

@@ -1,32 +1,32 @@
-"""Is one scorer better than another on the same rows? Two answers, both by whole clusters, both must say yes.
+"""Is one scorer better than another on the same rows? Two answers, both by whole clusters, and both must say yes.
 
-*Swap test*: if the two were equal, which of a cluster's two score columns belongs to whom would be a coin's toss; the
-share of random swaps whose difference is as large as the one found is an exact p-value, however few or uneven the
-clusters (Fisher's randomisation test; Phipson & Smyth 2010 for the +1). *Paired cluster bootstrap*: the difference over
-clusters drawn with replacement (Cameron, Gelbach & Miller 2008); it gives the interval and the standard error, and
-holds where two models are equally good without being alike, of which the swap test says nothing. Measured in
-docs/decisions/0006-gate.md: the bootstrap alone is too generous when positives sit on few clusters.
+*Swap test*: if the two were equal, which of a cluster's two score columns belongs to whom would be a coin's toss. The
+share of random swaps whose difference is at least the one found is an exact p-value, however few or uneven the clusters
+are (Fisher's randomisation test; Phipson & Smyth 2010 on the +1). *Paired cluster bootstrap*: the difference over
+clusters drawn with replacement; it gives interval and standard error, and it holds where two models are equally good
+without being alike, of which the swap test says nothing. docs/decisions/0006-gate.md has the measurements.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sluice.evaluation.bootstrap import clusters_of, paired_difference
+from sluice.evaluation.card_precision import daily_card_precision
 from sluice.evaluation.context import Context, context_of
 from sluice.evaluation.metrics import checked, metric, resampler
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
 
 Floats = npt.NDArray[np.float64]
-POWER = 0.8
-"""The smallest detectable effect is the one that is shown this often (Cohen 1988)."""
 _TIE = 1e-12
-"""Differences this close are the same number summed in another order."""
+"""Differences this close are the same number, summed in another order."""
+_CHUNK_CELLS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,17 @@ class Measure:
 
     def take(self, mask: npt.NDArray[np.bool_]) -> Measure:
         """The same metric on the rows that a mask [n] keeps."""
-        _, codes = np.unique(self.cluster[mask], return_inverse=True)
-        return replace(self, label=self.label[mask], cluster=codes.astype(np.int64), context=self.context.take(mask))
+        return replace(
+            self, label=self.label[mask], cluster=_coded(self.cluster[mask]), context=self.context.take(mask)
+        )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """`ours` minus `theirs`, turned so that more is better.
+    """`ours` against `theirs`; `difference` is turned so that more is better for us.
 
-    `low` and `high` bound the difference at the two-sided level 1 - 2 alpha; `p_value` is the larger of the swap
-    test's and the bootstrap's; `standard_error` is the bootstrap's; `clusters` those that were drawn from.
+    `low` and `high` are each a one-sided bound at alpha. `p_value` is the larger of the two tests'. `error` is the
+    bootstrap's standard error, `detectable` the difference that these rows show four times in five at alpha.
     """
 
     ours: float
@@ -70,92 +71,97 @@ class Comparison:
     p_value: float
     p_swap: float
     p_bootstrap: float
-    standard_error: float
+    error: float
+    detectable: float
     clusters: int
-
-    def detectable(self, alpha: float) -> float:
-        """The smallest true difference that a test at alpha shows with a power of `POWER`."""
-        normal = NormalDist()
-        return (normal.inv_cdf(1 - alpha) + normal.inv_cdf(POWER)) * self.standard_error
 
 
 def measure_of(use_case: UseCase, rows: pl.DataFrame, name: str) -> Measure:
     """The metric `name` on labelled rows, with the settings' clusters."""
     label = rows.get_column("label").cast(pl.Float64).to_numpy()
-    cluster = cluster_codes(rows, use_case.evaluation.bootstrap.cluster)
+    cluster = _coded(clusters_of(use_case.evaluation.bootstrap.cluster, rows))
     return Measure(name, use_case.task, label, cluster, context_of(use_case, rows))
-
-
-def cluster_codes(rows: pl.DataFrame, cluster: str) -> npt.NDArray[np.int64]:
-    """Code of each row's cluster, int64 [n]: an entity, `day` (UTC), or `row`; a row without entity is its own."""
-    if cluster == "row":
-        return np.arange(rows.height, dtype=np.int64)
-    if cluster == "day":
-        names = rows.get_column("event_time").dt.truncate("1d").cast(pl.String)
-    else:
-        names = rows.select(pl.coalesce(cluster, "event_id")).to_series()
-    codes: npt.NDArray[np.int64] = names.rank("dense").cast(pl.Int64).to_numpy() - 1
-    return codes
 
 
 def compare(
     measure: Measure, ours: np.ndarray, theirs: np.ndarray, *, alpha: float, resamples: int, seed: int
 ) -> Comparison:
-    """Compare two score columns, [n] or [n, k], on the same rows.
-
-    The cost is four passes over the sorted rows per resample.
-    """
-    at, against = measure.value(ours), measure.value(theirs)
-    difference = measure.sign * (at - against)
-    rng = np.random.default_rng(seed)
-    swapped = _swapped_differences(measure, ours, theirs, resamples, rng)
-    drawn = _drawn_differences(measure, ours, theirs, resamples, rng)
-    p_swap = _share(swapped >= difference - _TIE)
-    p_bootstrap = _share(drawn <= _TIE)
-    low, high = np.quantile(drawn, [alpha, 1 - alpha]) if len(drawn) else (np.nan, np.nan)
+    """Compare two score columns, [n] or [n, k], on the same rows; four passes over the rows a resample."""
+    found = paired_difference(
+        measure.name,
+        measure.task,
+        measure.label,
+        ours,
+        theirs,
+        clusters=measure.cluster,
+        resamples=resamples,
+        seed=seed,
+        confidence=1 - 2 * alpha,
+        alpha=alpha,
+        context=measure.context,
+    )
+    p_swap = swap_test(measure, ours, theirs, resamples=resamples, seed=seed)
     return Comparison(
-        at, against, difference, float(low), float(high), max(p_swap, p_bootstrap), p_swap, p_bootstrap,
-        float(drawn.std(ddof=1)) if len(drawn) > 1 else float("nan"), int(measure.cluster.max(initial=-1)) + 1,
-    )  # fmt: skip
+        ours=measure.value(ours),
+        theirs=measure.value(theirs),
+        difference=found.estimate,
+        low=found.low,
+        high=found.high,
+        p_value=max(p_swap, found.p_value),
+        p_swap=p_swap,
+        p_bootstrap=found.p_value,
+        error=found.error,
+        detectable=found.smallest_detectable,
+        clusters=int(measure.cluster.max(initial=-1)) + 1,
+    )
 
 
-def _share(hits: npt.NDArray[np.bool_]) -> float:
-    return (1 + int(hits.sum())) / (1 + len(hits))
+def swap_test(measure: Measure, ours: np.ndarray, theirs: np.ndarray, *, resamples: int, seed: int) -> float:
+    """One-sided p-value of "the two are equal": the share of swaps by cluster that look at least as good for us.
 
-
-def _swapped_differences(
-    measure: Measure, ours: np.ndarray, theirs: np.ndarray, resamples: int, rng: np.random.Generator
-) -> Floats:
-    """Differences after swapping whole clusters at random, float64 [resamples].
-
-    Both score columns lie in one table twice as long, in which each cluster is there as ours and as theirs; a swap is
-    a choice of one of the two.
+    Card precision is swapped by day, its own rows.
     """
+    clusters, swapped = (_by_day if measure.name == "card_precision" else _by_cluster)(measure, ours, theirs)
+    difference = swapped(np.zeros((1, clusters)))[0]
+    random = np.random.default_rng([seed, 1])
+    drawn = np.concatenate([swapped(coins) for coins in _coins(random, clusters, resamples)])
+    drawn = drawn[~np.isnan(drawn)]
+    return float((1 + (drawn >= difference - _TIE).sum()) / (1 + len(drawn)))
+
+
+Swapped = Callable[[Floats], Floats]
+"""Coins [resamples x clusters], 1 where a cluster is swapped, to differences [resamples]."""
+
+
+def _by_cluster(measure: Measure, ours: np.ndarray, theirs: np.ndarray) -> tuple[int, Swapped]:
+    # Both columns lie in one table twice as long, so that a swap is a choice of one of a cluster's two halves.
     clusters = int(measure.cluster.max(initial=-1)) + 1
-    swap = rng.integers(0, 2, (resamples, clusters)).astype(np.float64)
-    both, label = np.concatenate([ours, theirs]), np.concatenate([measure.label, measure.label])
+    label, both = checked(
+        measure.name, measure.task, np.concatenate([measure.label, measure.label]), np.concatenate([ours, theirs])
+    )
     codes = np.concatenate([measure.cluster, measure.cluster + clusters])
-    label, both = checked(measure.name, measure.task, label, both)
     weigh = resampler(measure.name, measure.task, label, both, codes, context=measure.context)
-    difference = weigh(np.hstack([1 - swap, swap])) - weigh(np.hstack([swap, 1 - swap]))
-    return _defined(measure.sign * difference)
+
+    def swapped(coins: Floats) -> Floats:
+        return measure.sign * (weigh(np.hstack([1 - coins, coins])) - weigh(np.hstack([coins, 1 - coins])))
+
+    return clusters, swapped
 
 
-def _drawn_differences(
-    measure: Measure, ours: np.ndarray, theirs: np.ndarray, resamples: int, rng: np.random.Generator
-) -> Floats:
-    """Differences over clusters drawn with replacement, float64 [resamples, less the undefined]."""
-    clusters = int(measure.cluster.max(initial=-1)) + 1
-    weights = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
+def _by_day(measure: Measure, ours: np.ndarray, theirs: np.ndarray) -> tuple[int, Swapped]:
     one, other = (
-        resampler(
-            measure.name, measure.task, *checked(measure.name, measure.task, measure.label, score), measure.cluster,
-            context=measure.context,
-        )(weights)
+        daily_card_precision(*checked(measure.name, measure.task, measure.label, score), measure.context)[1]
         for score in (ours, theirs)
-    )  # fmt: skip
-    return _defined(measure.sign * (one - other))
+    )
+    daily = measure.sign * (one - other)
+    return len(daily), lambda coins: (1 - 2 * coins) @ daily / len(daily)
 
 
-def _defined(values: Floats) -> Floats:
-    return values[~np.isnan(values)]
+def _coins(random: np.random.Generator, clusters: int, resamples: int) -> Iterator[Floats]:
+    chunk = max(1, _CHUNK_CELLS // max(clusters, 1))
+    for start in range(0, resamples, chunk):
+        yield random.integers(0, 2, (min(chunk, resamples - start), clusters)).astype(np.float64)
+
+
+def _coded(cluster: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.unique(cluster, return_inverse=True)[1].astype(np.int64)
