@@ -7,6 +7,7 @@ from typing import Any
 from sluice.training.parameters import (
     LinearParams,
     LogisticParams,
+    NetworkParams,
     Params,
     TreesParams,
 )
@@ -29,6 +30,10 @@ def fit_kind(problem: Problem, params: Params | dict[str, Any], import_path: str
         from sluice.training.trees import fit_trees
 
         return fit_trees(problem, params)
+    if isinstance(params, NetworkParams):
+        from sluice.training.network_fit import fit_network
+
+        return fit_network(problem, params)
     from sluice.training.constant import fit_constant
 
     return fit_constant(problem)

@@ -1,0 +1,111 @@
+"""Train the network: prepare the table, plan its memory, run the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sluice.training.batches import Shard
+from sluice.training.loop import Loop, repeatable
+from sluice.training.network import NetworkShape, TabularNetwork, quantile_bins
+from sluice.training.network_model import NetworkModel, Preparation, predict
+from sluice.training.parameters import NetworkParams
+from sluice.training.preprocessing import Categories, fit_numbers
+from sluice.training.problem import Fit, Problem
+
+
+def fit_network(problem: Problem, params: NetworkParams) -> Fit:
+    """Train until the validation metric has not improved for `patience` epochs; the best epoch's weights are kept."""
+    device = torch.device(_device(problem.device))
+    preparation = Preparation(
+        fit_numbers(problem.schema, problem.x, log=params.log, indicators=params.indicators, clip=params.clip),
+        Categories.of(problem.schema),
+    )
+    numbers, codes = preparation.apply(problem.x)
+    outputs = problem.classes if problem.task == "multiclass" else 1
+    shape = NetworkShape.of(params, numbers.shape[1], tuple(preparation.categories.sizes.tolist()), outputs)
+    shift, spread, target = _target(problem)
+    with repeatable(problem.seed, problem.threads, device):
+        network = TabularNetwork(shape, params.dropout, *quantile_bins(numbers, params.bins))
+        _start_at_base_rate(network, problem)
+        network.to(device)
+        model = NetworkModel(problem.task, preparation, network, shift, spread, problem.x.shape[1], problem.opset)
+        measure = _measure(problem, model)
+        table = [torch.from_numpy(part).to(device) for part in (numbers, codes, target)]
+        shards = [Shard(network, table[0], table[1], table[2])]
+        loop = Loop(problem, params, shards, _loss(problem, params), measure, rows=len(target), micro=params.batch_size)
+        loop.run(problem.checkpoints)
+    network.cpu()
+    course = loop.course
+    notes = {"epochs": course.epoch, "epoch_kept": course.best_epoch, "parameters": shape.parameters}
+    return Fit(model, course.curves, notes, rows_seen=loop.epochs_run * len(target), run=_run_facts(device))
+
+
+def _device(wanted: str) -> str:
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def _target(problem: Problem) -> tuple[float, float, np.ndarray]:
+    """Shift, spread and the target that is learnt: a regression's label standardised, a class as it is."""
+    if problem.task == "multiclass":
+        return 0.0, 1.0, problem.y.astype(np.int64)
+    if problem.task == "binary":
+        return 0.0, 1.0, problem.y.astype(np.float32)
+    shift, spread = float(problem.y.mean()), float(problem.y.std()) or 1.0
+    return shift, spread, ((problem.y - shift) / spread).astype(np.float32)
+
+
+def _start_at_base_rate(network: TabularNetwork, problem: Problem) -> None:
+    """A rare class is where the network starts, not what its first epochs are spent on."""
+    if problem.task == "regression":
+        return
+    counts = np.bincount(problem.y.astype(np.int64), minlength=problem.classes) + 0.5
+    logits = np.log(counts / counts.sum())
+    start = logits if problem.task == "multiclass" else logits[1:] - logits[:1]
+    with torch.no_grad():
+        network.bias.add_(torch.from_numpy(start.astype(np.float32)))
+
+
+def _loss(problem: Problem, params: NetworkParams) -> Callable[[Tensor, Tensor], Tensor]:
+    """Sum over rows of the mean over members."""
+    weight = torch.tensor(params.positive_weight)
+
+    def binary(logits: Tensor, target: Tensor) -> Tensor:
+        members = len(logits)
+        wanted = target.expand(members, -1)
+        scale = weight.to(logits.device)
+        losses = functional.binary_cross_entropy_with_logits(logits[..., 0], wanted, pos_weight=scale, reduction="sum")
+        return losses / members
+
+    def multiclass(logits: Tensor, target: Tensor) -> Tensor:
+        wanted = target.expand(len(logits), -1).flatten()
+        return functional.cross_entropy(logits.flatten(0, 1), wanted, reduction="sum") / len(logits)
+
+    def regression(logits: Tensor, target: Tensor) -> Tensor:
+        distance = functional.l1_loss if problem.absolute else functional.mse_loss
+        return distance(logits[..., 0], target.expand(len(logits), -1), reduction="sum") / len(logits)
+
+    return {"binary": binary, "multiclass": multiclass, "regression": regression}[problem.task]
+
+
+def _measure(problem: Problem, model: NetworkModel) -> Callable[[TabularNetwork], float]:
+    device = model.network.head.device
+    numbers, codes = (torch.from_numpy(part).to(device) for part in model.preparation.apply(problem.x_validation))
+
+    def measure(network: TabularNetwork) -> float:
+        return problem.measure(model.scale(predict(network, problem.task, numbers, codes)))
+
+    return measure
+
+
+def _run_facts(device: torch.device) -> dict[str, Any]:
+    if device.type != "cuda":
+        return {"device": "cpu"}
+    return {"device": torch.cuda.get_device_name(device), "peak_bytes": torch.cuda.max_memory_allocated(device)}
