@@ -34,7 +34,7 @@ class Finishing:
     function: str
     aggregations: tuple[int, ...]
     stats: tuple[tuple[StatKind, int], ...]
-    widths: tuple[int, ...]
+    widths: tuple[int, ...] | slice
 
 
 @lru_cache(maxsize=256)
@@ -49,10 +49,16 @@ def finishings(view: WindowView) -> tuple[Finishing, ...]:
             function,
             tuple(members),
             tuple((kind, position[kind, column]) for kind in STATS_OF[function]),
-            tuple(view.widths.index(view.aggregations[i].window_us) for i in members),
+            _run([view.widths.index(view.aggregations[i].window_us) for i in members]),
         )
         for (function, column), members in groups.items()
     )
+
+
+def _run(places: list[int]) -> tuple[int, ...] | slice:
+    """A slice where places follow one another, as it takes no copy."""
+    run = slice(places[0], places[0] + len(places))
+    return run if places == list(range(run.start, run.stop)) else tuple(places)
 
 
 def identities(view: WindowView) -> np.ndarray:
@@ -123,7 +129,7 @@ def finish(view: WindowView, stats: np.ndarray, time: np.ndarray) -> np.ndarray:
     """
     out = np.empty((len(view.aggregations), time.shape[0]), dtype=np.float64)
     for group in finishings(view):
-        parts = {kind: stats[at, list(group.widths)] for kind, at in group.stats}
+        parts = {kind: stats[at][group.widths,] for kind, at in group.stats}
         out[list(group.aggregations)] = finish_one(group.function, parts, time)
     return out
 

@@ -96,9 +96,18 @@ def _sides(view: WindowView, entries: pl.DataFrame, questions: pl.DataFrame) -> 
         # Labels up to and including an instant come before the events of that instant.
         e_id, q_id = np.zeros(entries.height, dtype=np.int64), np.full(questions.height, -1)
     else:
-        e_id, q_id = _codes(entries.get_column("event_id"), questions.get_column("event_id"))
+        e_id, q_id = _identities(entries.get_column("event_id"), questions.get_column("event_id"))
     tie = ["event_id", "sign"] if view.stream == "events" else []
     return _side(entries, e_code, e_id, keys, tie), _side(questions, q_code, q_id, keys, [])
+
+
+def _identities(left: pl.Series, right: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that agree where ids do. Where the events ask about themselves a row's number is enough: an id that
+    stood twice at one instant of a key is among several entries there, and those are told apart by their ids."""
+    if left.null_count() == 0 and left.equals(right):
+        rows = np.arange(left.len())
+        return rows, rows
+    return _codes(left, right)
 
 
 def _codes(left: pl.Series, right: pl.Series) -> tuple[np.ndarray, np.ndarray]:
