@@ -1,0 +1,91 @@
+"""Around the application: bodies have a largest size, and every scoring request is timed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableMapping
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from sluice.errors import RequestError
+from sluice_serving.model import SluiceModel
+
+_DRAINED = 16
+"""A body up to this many times the limit is read and thrown away, so that its sender can read our answer."""
+
+
+class _TooLargeError(RequestError):
+    reason = "size"
+
+
+class Limits:
+    """An ASGI application around another one."""
+
+    def __init__(self, application: Any, model: SluiceModel) -> None:
+        self._application, self._model = application, model
+        self._largest = model.reader.use_case.serving.max_body
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._application(scope, receive, send)
+            return
+        started, status = perf_counter(), 500
+
+        async def send_noting(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        body = await self._body(scope, receive)
+        if body is None:
+            await self._refuse(send_noting)
+        else:
+            await self._application(scope, _replay(body, receive), send_noting)
+        protocol = "v2" if scope["path"].startswith("/v2") else "v1"
+        self._model.metrics.seconds.labels(protocol, str(status)).observe(perf_counter() - started)
+
+    async def _body(self, scope: MutableMapping[str, Any], receive: Any) -> bytes | None:
+        """The whole body, None when it is too large."""
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if int(declared) > self._largest * _DRAINED:
+            return None
+        chunks, size, more = [], 0, True
+        while more and size <= self._largest * _DRAINED:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                break
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self._largest:
+                chunks.append(chunk)
+            more = message.get("more_body", False)
+        return b"".join(chunks) if size <= self._largest else None
+
+    async def _refuse(self, send: Any) -> None:
+        error = _TooLargeError(
+            f"the body is larger than {self._largest} bytes",
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "send fewer rows a request, or raise serving.max_body",
+        )
+        self._model.metrics.refused(error)
+        content = json.dumps({"error": error.message, "hint": error.hint, "problems": []}).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+        await send({"type": "http.response.start", "status": int(error.status), "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+
+def _replay(body: bytes, receive: Any) -> Any:
+    """A `receive` that gives the body at once, and then what comes from the connection."""
+    sent = False
+
+    async def again() -> Any:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

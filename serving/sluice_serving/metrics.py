@@ -1,0 +1,63 @@
+"""What `/metrics` tells: latencies, scores, and every row that was not ordinary."""
+
+from __future__ import annotations
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from sluice.errors import RequestError
+from sluice_serving.answers import Identity, Scored
+
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_PROBABILITIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0)
+_POWERS = tuple(10.0**power for power in range(-3, 7))
+_MAGNITUDES = (*(-power for power in reversed(_POWERS)), *_POWERS)
+
+
+class Metrics:
+    """One server's counters. Entities are role names, never keys."""
+
+    def __init__(self, identity: Identity, task: str, registry: CollectorRegistry) -> None:
+        labels = {"model": identity.model, "version": identity.version}
+        info = Gauge("sluice_model_info", "1 for the version that answers", [*labels], registry=registry)
+        info.labels(**labels).set(1)
+        self.seconds = Histogram(
+            "sluice_request_seconds",
+            "From a request's first byte in to its answer's last byte out",
+            ["protocol", "status"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._scores = Histogram(
+            "sluice_score",
+            "Scores: the positive class's or the top class's probability, or the value",
+            buckets=_MAGNITUDES if task == "regression" else _PROBABILITIES,
+            registry=registry,
+        )
+
+        def counter(name: str, text: str, *names: str) -> Counter:
+            return Counter(f"sluice_{name}", text, names, registry=registry)
+
+        self._rows = counter("rows", "Rows scored")
+        self._unknown = counter("unknown_entities", "Rows whose entity has no state", "entity")
+        self._stale = counter("stale_entities", "Rows whose entity's state is stale", "entity")
+        self._ahead = counter("ahead", "Rows whose state is ahead of their time")
+        self._repeated = counter("repeated", "Rows whose event state already holds")
+        self._refused = counter("refused", "Requests refused", "reason")
+
+    def scored(self, scored: Scored) -> None:
+        """Counts the rows of an answer."""
+        top = scored.scores.max(axis=1) if scored.scores.ndim == 2 else scored.scores
+        self._rows.inc(len(top))
+        for score in top.tolist():
+            self._scores.observe(score)
+        for counter, flags in ((self._unknown, scored.unknown), (self._stale, scored.stale)):
+            for entities in flags:
+                for entity in entities:
+                    counter.labels(entity).inc()
+        self._ahead.inc(int(np.count_nonzero(scored.ahead)))
+        self._repeated.inc(int(np.count_nonzero(scored.repeated)))
+
+    def refused(self, error: RequestError) -> None:
+        """Counts a refusal under its reason: body, field, rows, size, unknown, stale."""
+        self._refused.labels(getattr(error, "reason", "request")).inc()

@@ -1,0 +1,99 @@
+"""Start a model server: verify the version, open the online store, listen, say where."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+import warnings
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from sluice.export.graph import Graph
+from sluice.features.online import OnlineFeatures
+from sluice_serving.answers import Identity
+from sluice_serving.application import Server
+from sluice_serving.metrics import Metrics
+from sluice_serving.model import Composer, Scorer, SluiceModel
+from sluice_serving.version import Servable, load_servable
+
+GRACE_SECONDS = 30
+"""How long requests in flight may take after SIGTERM; Kubernetes' own default."""
+
+
+def serve(
+    folder: Path,
+    digest: str,
+    online_folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    announce: TextIO | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> None:
+    """Serve the version in `folder` until SIGTERM or SIGINT; requests in flight are answered first.
+
+    Args:
+        folder: the version as `Registry.fetch` writes it.
+        digest: the version that may be served; anything else in the folder is refused.
+        online_folder: where tile state lies (SQLite); Redis is named by the use case.
+        port: 0 takes a free one; None takes the use case's.
+        announce: one JSON line is written there when the server listens: address, model, version.
+
+    Raises:
+        IntegrityError: the folder is not what digest and signature say.
+        FeatureError, ExportError: the online store or the graph cannot be opened.
+    """
+    servable = load_servable(folder, digest)
+    online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema)
+    model = build_model(servable, online, clock=clock, registry=REGISTRY)
+    listener = listen(host, servable.use_case.serving.port if port is None else port)
+    server = Server(listener, GRACE_SECONDS)
+    _quiet()
+    if announce is not None:
+        address = "http://{}:{}".format(*listener.getsockname()[:2])
+        announce.write(json.dumps({"address": address, "model": servable.model, "version": servable.digest}) + "\n")
+        announce.flush()
+    server.start([model])
+
+
+def build_model(
+    servable: Servable,
+    online: Composer,
+    *,
+    clock: Callable[[], datetime],
+    registry: CollectorRegistry,
+    graph: Scorer | None = None,
+) -> SluiceModel:
+    """The KServe model of a verified version; `graph` default: the version's own, in ONNX Runtime."""
+    use_case = servable.use_case
+    classes = tuple(use_case.data.labels.classes) if use_case.task == "multiclass" else ()
+    identity = Identity(servable.model, servable.digest, servable.schema.names, classes)
+    scorer = graph or Graph(servable.graph, threads=use_case.serving.threads)
+    model = SluiceModel(use_case, identity, online, scorer, Metrics(identity, use_case.task, registry), clock=clock)
+    model.load()
+    return model
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. From here on connections wait rather than fail."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family, backlog=2048)
+    listener.setblocking(False)
+    # Accepted connections inherit it; without it an answer in two packets waits 40 ms for the client's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _quiet() -> None:
+    """KServe logs every wrong request with its stack, uvicorn every request: metrics count them instead."""
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+    logging.getLogger("kserve").setLevel(logging.WARNING)
+    logging.getLogger("kserve.trace").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.access").handlers = []
+    logging.getLogger("sluice.serving").addHandler(logging.StreamHandler(sys.stderr))
