@@ -134,6 +134,7 @@ class Case:
         rows: the sealed labelled rows (rows + `label`, `label_time`), any order.
         events, labels: the raw streams, from which sampled rows' features are recomputed.
         views: the windows of the challenger's feature service; what they see is in `events` and `labels`.
+        joined: features of ordinary feature views, which cannot be recomputed from the streams.
         serving: None only where there is no serving path yet: the gate then refuses.
         clock: seconds, for latencies.
         seed: of the resamples and samples.
@@ -152,3 +153,4 @@ class Case:
     openings: Openings
     clock: Callable[[], float]
     seed: int
+    joined: Sequence[str] = ()

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from sluice.errors import SluiceError
 from sluice.gate import checks
 from sluice.gate.budgets import budget_checks
 from sluice.gate.case import Case, Contender
 from sluice.gate.lineage import lineage_checks
+from sluice.gate.parity import features_recomputed, sample_of, served_as_judged
+from sluice.gate.slices import slice_check
 from sluice.gate.statistics import Comparison, Measure, compare, measure_of
 from sluice.gate.verdict import Check, Verdict
 
@@ -33,7 +36,9 @@ def judge(case: Case) -> Verdict:
     limit = case.use_case.gate.max_openings
     case.openings.record_opening(case.seal.digest, version=case.challenger.digest, limit=limit)
     rows = case.rows.sort("event_time", "event_id")
-    scores = {name: contender.score(rows.drop(_NOT_FOR_SCORERS)) for name, contender in _contenders(case).items()}
+    scores, broken = _scored(case, rows)
+    if broken is not None:
+        return _verdict(case, [*before, broken], opened=True)
     classes = len(case.use_case.data.labels.classes)
     sane = checks.sanity(case.challenger.name, scores["challenger"], rows.height, case.use_case.task, classes)
     found = [*before, sane]
@@ -41,16 +46,34 @@ def judge(case: Case) -> Verdict:
     if sane.passed:
         measure = measure_of(case.use_case, rows, case.use_case.gate.metric)
         comparisons = _comparisons(case, measure, scores)
-        found += _statistical(case, measure, scores, comparisons)
-    found += budget_checks(case.challenger, _sample(case, rows), case.use_case.gate.budgets, case.clock)
+        found += _statistical(case, rows, measure, scores, comparisons)
+    found += _sampled(case, rows, scores["challenger"])
     return _verdict(case, found, opened=True, comparisons=comparisons, scores=_table(rows, scores), rows=rows)
 
 
-def _contenders(case: Case) -> dict[str, Contender]:
-    named = {"challenger": case.challenger}
-    if case.champion is not None:
-        named["champion"] = case.champion
-    return {**named, **{f"rung {rung.name}": rung for rung in case.ladder}}
+def _scored(case: Case, rows: pl.DataFrame) -> tuple[dict[str, np.ndarray], Check | None]:
+    """Everybody's scores; a challenger that cannot score is a refusal, anybody else an error."""
+    asked = rows.drop(_NOT_FOR_SCORERS, strict=False)
+    try:
+        scores = {"challenger": np.asarray(case.challenger.score(asked))}
+    except SluiceError as error:
+        return {}, Check("sane", False, f"{case.challenger.name} cannot score the sealed rows: {error.message}")
+    return scores | {name: np.asarray(other.score(asked)) for name, other in _others(case).items()}, None
+
+
+def _sampled(case: Case, rows: pl.DataFrame, judged: np.ndarray) -> list[Check]:
+    sample = sample_of(case, rows)
+    inside = rows.get_column("event_id").is_in(sample.get_column("event_id").to_list()).to_numpy()
+    return [
+        features_recomputed(case, sample),
+        *served_as_judged(case, sample, judged[inside]),
+        *budget_checks(case.challenger, sample, case.use_case.gate.budgets, case.clock),
+    ]
+
+
+def _others(case: Case) -> dict[str, Contender]:
+    champion = {} if case.champion is None else {"champion": case.champion}
+    return champion | {f"rung {rung.name}": rung for rung in case.ladder}
 
 
 def _comparisons(case: Case, measure: Measure, scores: Mapping[str, np.ndarray]) -> dict[str, Comparison]:
@@ -69,25 +92,29 @@ def _as_measured(case: Case, name: str, score: np.ndarray) -> np.ndarray:
     """Scores as the gate's metric sees them: where it cuts at a threshold, each contender's own decides."""
     if case.use_case.task != "binary" or case.use_case.gate.metric not in _AT_A_THRESHOLD:
         return score
-    threshold = _contenders(case)[name].threshold
+    contender = case.challenger if name == "challenger" else _others(case)[name]
+    threshold = contender.threshold
     return (score >= (0.5 if threshold is None else threshold)).astype(np.float64)
 
 
 def _statistical(
-    case: Case, measure: Measure, scores: Mapping[str, np.ndarray], comparisons: Mapping[str, Comparison]
+    case: Case,
+    rows: pl.DataFrame,
+    measure: Measure,
+    scores: Mapping[str, np.ndarray],
+    comparisons: Mapping[str, Comparison],
 ) -> list[Check]:
-    gate = case.use_case.gate
+    gate, mine = case.use_case.gate, scores["challenger"]
     rungs = [(rung.name, comparisons[f"rung {rung.name}"]) for rung in case.ladder]
     found = checks.ladder(rungs, gate.alpha, case.champion is not None)
     if case.champion is not None:
         found.append(checks.champion(case.champion.name, comparisons["champion"], gate.alpha, gate.min_effect))
-    found.append(checks.calibration(measure, scores["challenger"], gate.max_calibration_error))
+    rival = _decisive(comparisons)
+    if rival is not None:
+        pair = [_as_measured(case, name, scores[name]) for name in ("challenger", rival)]
+        found.append(slice_check(case.use_case, rows, measure, *pair, against=rival, seed=case.seed))
+    found.append(checks.calibration(measure, mine, gate.max_calibration_error))
     return found
-
-
-def _sample(case: Case, rows: pl.DataFrame) -> pl.DataFrame:
-    count = min(case.use_case.gate.parity_rows, rows.height)
-    return rows.sample(count, seed=case.seed).sort("event_time", "event_id")
 
 
 def _table(rows: pl.DataFrame, scores: Mapping[str, np.ndarray]) -> pl.DataFrame:
@@ -108,7 +135,8 @@ def _verdict(
     rows: pl.DataFrame | None = None,
 ) -> Verdict:
     gate = case.use_case.gate
-    decisive = _decisive(comparisons or {})
+    rival = _decisive(comparisons or {})
+    decisive = None if comparisons is None or rival is None else comparisons[rival]
     counts = {"rows": len(case.seal.hashes), "openings": case.openings.openings(case.seal.digest)}
     if decisive is not None:
         counts["clusters"] = decisive.clusters
@@ -132,8 +160,8 @@ def _verdict(
     )
 
 
-def _decisive(comparisons: Mapping[str, Comparison]) -> Comparison | None:
-    """The comparison that is hardest to win: the champion, else the best rung."""
+def _decisive(comparisons: Mapping[str, Comparison]) -> str | None:
+    """Name of the other side that is hardest to beat: the champion, else the best rung."""
     if "champion" in comparisons:
-        return comparisons["champion"]
-    return min(comparisons.values(), key=lambda found: found.difference, default=None)
+        return "champion"
+    return min(comparisons, key=lambda name: comparisons[name].difference, default=None)
