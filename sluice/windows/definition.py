@@ -110,6 +110,11 @@ class WindowView:
         return sum(stat.kind == "min" for stat in self.stats)
 
     @cached_property
+    def lasts(self) -> int:
+        """How many of `stats` are last times; they come at the end."""
+        return sum(stat.kind == "last" for stat in self.stats)
+
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """The distinct window widths in microseconds, ascending."""
         return tuple(sorted({a.window_us for a in self.aggregations}))

@@ -61,12 +61,6 @@ def _run(places: list[int]) -> tuple[int, ...] | slice:
     return run if places == list(range(run.start, run.stop)) else tuple(places)
 
 
-def identities(view: WindowView) -> np.ndarray:
-    """What each of `view.stats` is when nothing was seen: int64 [stats]."""
-    identity = {"min": NO_MINIMUM, "max": NULL, "last": NULL}
-    return np.array([identity.get(stat.kind, 0) for stat in view.stats], dtype=np.int64)
-
-
 def contributions(view: WindowView, time: np.ndarray, sign: np.ndarray, values: np.ndarray) -> np.ndarray:
     """What each entry adds to `view.stats`: int64 [stats x entries].
 

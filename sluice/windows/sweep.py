@@ -64,9 +64,8 @@ def sweep_array(view: WindowView, entries: pl.DataFrame, questions: pl.DataFrame
 
 
 def _shape(view: WindowView) -> Shape:
-    lasts = sum(stat.kind == "last" for stat in view.stats)
-    maxima = len(view.stats) - view.additive - view.minima - lasts
-    return Shape(view.additive, view.minima, maxima, lasts, view.hop_us, np.array(view.widths, dtype=np.int64))
+    maxima = len(view.stats) - view.additive - view.minima - view.lasts
+    return Shape(view.additive, view.minima, maxima, view.lasts, view.hop_us, np.array(view.widths, dtype=np.int64))
 
 
 def entry_stats(view: WindowView, entries: pl.DataFrame) -> np.ndarray:
@@ -88,7 +87,7 @@ def entry_stats(view: WindowView, entries: pl.DataFrame) -> np.ndarray:
 
 
 def _sides(view: WindowView, entries: pl.DataFrame, questions: pl.DataFrame) -> tuple[Side, Side]:
-    e_code, q_code = _codes(entries.get_column("key"), questions.get_column("key"))
+    e_code, q_code = codes(entries.get_column("key"), questions.get_column("key"))
     keys = int(max(e_code.max(initial=-1), q_code.max(initial=-1))) + 2
     # Questions without a key stand in a last group that no entry is in.
     q_code = np.where(q_code < 0, keys - 1, q_code)
@@ -107,10 +106,10 @@ def _identities(left: pl.Series, right: pl.Series) -> tuple[np.ndarray, np.ndarr
     if left.null_count() == 0 and left.equals(right):
         rows = np.arange(left.len())
         return rows, rows
-    return _codes(left, right)
+    return codes(left, right)
 
 
-def _codes(left: pl.Series, right: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+def codes(left: pl.Series, right: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Equal strings of two columns as equal numbers from 0, int64; -1 for null."""
     same = left.equals(right)
     both = left if same else pl.concat([left, right])

@@ -1,0 +1,264 @@
+"""Windows at serving: what is kept of one entity's stream, updated by one entry, asked about one instant.
+
+Old entries are kept as tile sums. Recent ones, those that became known within `horizon` of the newest, are kept one
+by one: a repeated delivery is recognised, and a question that comes late still sees exactly what came before it.
+NumPy and the standard library only, so that the server stays small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from sluice.windows.definition import WindowView
+from sluice.windows.finish import NO_MINIMUM, NULL, contributions, finish
+
+TIME, ARRIVAL, SIGN, STATS = 0, 1, 2, 3
+"""Rows of `TileState.recent`: an entry's time, arrival and sign, and from `STATS` on what it adds."""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Entries of one key. time, arrival, sign int64 [n]; values int64 [columns x n], `finish.NULL` where missing."""
+
+    event_ids: Sequence[str]
+    time: np.ndarray
+    arrival: np.ndarray
+    sign: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class TileState:
+    """What is kept of one key's stream.
+
+    tile_index: int64 [tiles] ascending, index of each tile that holds folded entries.
+    tile_stats: int64 [stats x tiles], in the order of the view's `stats`.
+    recent: int64 [3 + stats x entries], recent entries in the order (time, id, sign).
+    recent_ids: their event ids.
+    time, arrival: the largest of all entries applied, microseconds since 1970; `finish.NULL` when none was.
+    """
+
+    tile_index: np.ndarray
+    tile_stats: np.ndarray
+    recent: np.ndarray
+    recent_ids: tuple[str, ...]
+    time: int
+    arrival: int
+
+
+class Flags(NamedTuple):
+    """ahead: state holds entries later than the question (or known later than its as-of). repeated: own event id
+    was already in state, so it was not added again."""
+
+    ahead: bool
+    repeated: bool
+
+
+def empty(view: WindowView) -> TileState:
+    """The state of a key that was never seen."""
+    stats = len(view.stats)
+    none = np.empty(0, dtype=np.int64)
+    return TileState(none, none.reshape(stats, 0), none.reshape(STATS + stats, 0), (), NULL, NULL)
+
+
+def apply(view: WindowView, state: TileState, batch: Entries, *, horizon_us: int) -> TileState:
+    """The state after entries became known, in the order in which they are delivered.
+
+    An entry whose id (over labels: id, sign and time) is among the recent ones is a repeat and ignored; so is one
+    whose arrival lies `horizon_us` or more behind the newest, as it can no longer be told from a repeat. Hence
+    deliveries may be repeated and shuffled within the horizon: the state comes out the same. A late entry lands in
+    the tile of its own time. What no question up to `horizon_us` behind the newest entry can see is dropped.
+
+    Raises:
+        FeatureError: a value too large to be summed exactly.
+    """
+    taken, time, arrival = _admit(view, state, batch, horizon_us)
+    if not taken:
+        return state
+    new = [batch.event_ids[i] for i in taken]
+    recent, ids = _insert(state.recent, state.recent_ids, _rows(view, batch, taken), new)
+    return _settle(view, TileState(state.tile_index, state.tile_stats, recent, ids, time, arrival), horizon_us)
+
+
+def answer(
+    view: WindowView,
+    state: TileState,
+    time_us: int,
+    event_id: str | None,
+    own: Mapping[str, int | None] | None,
+    *,
+    arrival_us: int | None = None,
+) -> tuple[np.ndarray, Flags]:
+    """The features at an instant.
+
+    Args:
+        time_us: the instant, microseconds since 1970.
+        event_id: the event asked about; None: everything up to and including the instant is seen.
+        own: the event's own values in whole units (None: missing), added when state does not hold its id. None for
+            a view over labels, or a question that is no event.
+        arrival_us: as-of: recent entries known later are not seen. None: all that state holds.
+
+    Returns:
+        float64 [aggregations], NaN for null; and the flags. Entries later than the question are left out one by one
+        as long as they are recent; behind the horizon only whole tiles after the question's own are.
+    """
+    if view.stream == "labels":
+        event_id = None
+    stats, later = _gather(view, state, time_us, event_id, arrival_us)
+    repeated = event_id is not None and event_id in state.recent_ids
+    ahead = later or state.time > time_us or (arrival_us is not None and state.arrival > arrival_us)
+    if own is not None and not repeated:
+        _add_own(view, stats, time_us, own)
+    return finish(view, stats[:, :, None], np.array([time_us]))[:, 0], Flags(ahead, repeated)
+
+
+def to_arrays(state: TileState) -> dict[str, np.ndarray | int]:
+    """The state as flat arrays (int64; ids as strings) and two integers, to be stored by name."""
+    return {
+        "tile_index": state.tile_index,
+        "tile_stats": state.tile_stats.ravel(),
+        "recent": state.recent.ravel(),
+        "recent_ids": np.array(state.recent_ids, dtype=np.str_),
+        "time": state.time,
+        "arrival": state.arrival,
+    }
+
+
+def from_arrays(view: WindowView, arrays: Mapping[str, Sequence[int] | Sequence[str] | np.ndarray | int]) -> TileState:
+    """Inverse of `to_arrays`; lists will do for arrays."""
+    stats, ids = len(view.stats), arrays["recent_ids"]
+    index, flat, recent = (np.asarray(arrays[name], dtype=np.int64) for name in ("tile_index", "tile_stats", "recent"))
+    return TileState(
+        index,
+        flat.reshape(stats, index.shape[0]),
+        recent.reshape(STATS + stats, -1 if recent.size else 0),
+        tuple(ids.tolist() if isinstance(ids, np.ndarray) else ids),  # type: ignore[arg-type]
+        int(arrays["time"]),  # type: ignore[arg-type]
+        int(arrays["arrival"]),  # type: ignore[arg-type]
+    )
+
+
+def fold(view: WindowView, tile: np.ndarray, added: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sum what falls into the same tile: index int64 [entries] ascending and stats int64 [stats x entries] become
+    distinct indices [tiles] and their stats [stats x tiles]."""
+    if tile.shape[0] == 0:
+        return tile, added
+    first = np.flatnonzero(np.concatenate(([True], tile[1:] != tile[:-1])))
+    out = np.empty((added.shape[0], first.shape[0]), dtype=np.int64)
+    for rows, way, _ in _ways(view):
+        way.reduceat(added[rows], first, axis=1, out=out[rows])
+    return tile[first], out
+
+
+@lru_cache(maxsize=256)
+def _ways(view: WindowView) -> tuple[tuple[slice, np.ufunc, int], ...]:
+    """Which rows of the statistics are joined in which way, and what nothing is."""
+    extremes = view.additive + view.minima
+    ways = (
+        (slice(0, view.additive), np.add, 0),
+        (slice(view.additive, extremes), np.minimum, NO_MINIMUM),
+        (slice(extremes, len(view.stats)), np.maximum, NULL),
+    )
+    return tuple(way for way in ways if way[0].stop > way[0].start)
+
+
+def _admit(view: WindowView, state: TileState, batch: Entries, horizon_us: int) -> tuple[list[int], int, int]:
+    """Which entries of a batch are new, and the largest time and arrival with them."""
+    labels = view.stream == "labels"
+    one_new = len(batch.event_ids) == 1 and batch.event_ids[0] not in state.recent_ids
+    known = {} if one_new else _known(state, labels)
+    taken, newest, newest_arrival = [], state.time, state.arrival
+    times, arrivals, signs = batch.time.tolist(), batch.arrival.tolist(), batch.sign.tolist()
+    for i, (event_id, time, arrival, sign) in enumerate(zip(batch.event_ids, times, arrivals, signs, strict=True)):
+        remembered = newest_arrival - horizon_us
+        identity = (event_id, sign, time if labels else 0)
+        if arrival <= remembered or known.get(identity, remembered) > remembered:
+            continue
+        known[identity] = arrival
+        taken.append(i)
+        newest, newest_arrival = max(newest, time), max(newest_arrival, arrival)
+    return taken, newest, newest_arrival
+
+
+def _known(state: TileState, labels: bool) -> dict[tuple[str, int, int], int]:
+    time, arrival, sign = state.recent[:STATS].tolist()
+    times = time if labels else [0] * len(time)
+    return dict(zip(zip(state.recent_ids, sign, times, strict=True), arrival, strict=True))
+
+
+def _rows(view: WindowView, batch: Entries, taken: list[int]) -> np.ndarray:
+    time, sign = batch.time[taken], batch.sign[taken]
+    added = contributions(view, time, sign, batch.values[:, taken])
+    return np.concatenate((time[None], batch.arrival[taken][None], sign[None], added))
+
+
+def _insert(
+    recent: np.ndarray, ids: tuple[str, ...], rows: np.ndarray, new: list[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    both, names = np.concatenate((recent, rows), axis=1), (*ids, *new)
+    if len(new) == 1 and (not ids or rows[TIME, 0] > recent[TIME, -1]):
+        return both, names
+    time, sign = both[TIME].tolist(), both[SIGN].tolist()
+    order = sorted(range(len(names)), key=lambda i: (time[i], names[i], sign[i]))
+    return both[:, order], tuple(names[i] for i in order)
+
+
+def _settle(view: WindowView, state: TileState, horizon_us: int) -> TileState:
+    """Fold what is no longer recent, drop what no question can see."""
+    index, stats, recent, ids = state.tile_index, state.tile_stats, state.recent, state.recent_ids
+    unseen = view.tile(state.time - view.widths[-1] - horizon_us)
+    begin = int(recent[TIME].searchsorted((unseen + 1) * view.hop_us))
+    if begin:
+        recent, ids = recent[:, begin:], ids[begin:]
+    old = recent[ARRIVAL] <= state.arrival - horizon_us
+    if old.any():
+        tile = np.concatenate((index, recent[TIME, old] // view.hop_us))
+        order = tile.argsort(kind="stable")
+        index, stats = fold(view, tile[order], np.concatenate((stats, recent[STATS:, old]), axis=1)[:, order])
+        recent, ids = recent[:, ~old], tuple(name for name, gone in zip(ids, old.tolist(), strict=True) if not gone)
+    begin = int(index.searchsorted(unseen, side="right"))
+    if begin:
+        index, stats = index[begin:], stats[:, begin:]
+    return TileState(index, stats, recent, ids, state.time, state.arrival)
+
+
+def _gather(
+    view: WindowView, state: TileState, time_us: int, event_id: str | None, arrival_us: int | None
+) -> tuple[np.ndarray, bool]:
+    """What the windows of a question hold, int64 [stats x widths], and whether recent entries come after it."""
+    time, ids = state.recent[TIME], state.recent_ids
+    upto = int(time.searchsorted(time_us, side="right"))
+    while event_id is not None and upto and ids[upto - 1] > event_id and time[upto - 1] == time_us:
+        upto -= 1
+    later = upto < len(ids)
+    time, added = time[:upto], state.recent[STATS:, :upto]
+    if view.lasts and event_id is not None and upto and ids[upto - 1] == event_id and time[-1] == time_us:
+        added = added.copy()
+        added[-view.lasts :, -1] = NULL
+    if arrival_us is not None:
+        visible = state.recent[ARRIVAL, :upto] <= arrival_us
+        time, added = time[visible], added[:, visible]
+    out = np.empty((len(view.stats), len(view.widths)), dtype=np.int64)
+    end = int(state.tile_index.searchsorted(view.tile(time_us), side="right"))
+    for w, width in enumerate(view.widths):
+        start = view.start(time_us, width)
+        tiles = state.tile_stats[:, int(state.tile_index.searchsorted(start // view.hop_us)) : end]
+        recent = added[:, int(time.searchsorted(start)) :]
+        for rows, way, nothing in _ways(view):
+            out[rows, w] = way.reduce(np.concatenate((tiles[rows], recent[rows]), axis=1), axis=1, initial=nothing)
+    return out, later
+
+
+def _add_own(view: WindowView, stats: np.ndarray, time_us: int, own: Mapping[str, int | None]) -> None:
+    """Count the event asked about in every window, in place; it is not its own predecessor."""
+    values = [[NULL if (value := own.get(column)) is None else value] for column in view.columns]
+    one = np.ones(1, dtype=np.int64)
+    added = contributions(view, one * time_us, one, np.array(values, dtype=np.int64))
+    kept = len(view.stats) - view.lasts
+    for rows, way, _ in _ways(view):
+        way(stats[rows], added[rows], out=stats[rows], where=(np.arange(rows.start, rows.stop) < kept)[:, None])
