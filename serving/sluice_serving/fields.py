@@ -19,22 +19,36 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = datetime(2262, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_LONGEST_ID = 256
+_LONGEST = 256
 LARGEST = 2.0**53
 """Whole units up to here are exact in float64, and their sums over a window stay inside int64."""
 
 
-def identifier(value: Any) -> str:
-    """An id as a string; whole numbers are written as ingest writes them (596 becomes "596")."""
-    if type(value) is int:
+def text(value: Any) -> str:
+    """Text as it is; whole numbers and booleans as ingest writes them (596 and 596.0 become "596")."""
+    if type(value) is str:
+        if len(value) > _LONGEST:
+            raise ValueError(f"expected at most {_LONGEST} characters, got {len(value)}")
+        if not value.isascii():
+            value.encode()
+        return value
+    if type(value) is bool:
+        return "true" if value else "false"
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int and abs(value) < 2**63:
         return str(value)
-    if type(value) is not str:
+    raise ValueError(f"expected a string or a whole number, got {shown(value)}")
+
+
+def identifier(value: Any) -> str:
+    """An id: text that is not empty."""
+    if type(value) is bool:
         raise ValueError(f"expected a string or a whole number, got {shown(value)}")
-    if not value or len(value) > _LONGEST_ID:
-        raise ValueError(f"expected 1 to {_LONGEST_ID} characters, got {len(value)}")
-    if not value.isascii():
-        value.encode()
-    return value
+    found = text(value)
+    if not found:
+        raise ValueError("expected at least one character")
+    return found
 
 
 def instant(value: Any) -> int:
@@ -89,7 +103,7 @@ def category(value: Any, column: ValueColumn) -> str | None:
     """A string (whole numbers become strings); None where the settings keep missing values."""
     if value is None and column.missing == "keep":
         return None
-    return identifier(value)
+    return text(value)
 
 
 def shown(value: Any) -> str:

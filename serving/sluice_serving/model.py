@@ -56,11 +56,12 @@ class SluiceModel(Model):  # type: ignore[misc]
         metrics: Metrics,
         *,
         clock: Callable[[], datetime],
+        pseudonym_key: bytes | None = None,
         seconds: Callable[[], float] = monotonic,
     ) -> None:
         super().__init__(identity.model)
         self.identity, self.metrics = identity, metrics
-        self.reader = RequestReader(use_case)
+        self.reader = RequestReader(use_case, pseudonym_key)
         self._use_case, self._online, self._graph = use_case, online, graph
         self._clock, self._seconds = clock, seconds
         self._probed, self._answers = float("-inf"), False

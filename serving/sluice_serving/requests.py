@@ -12,6 +12,7 @@ import numpy as np
 
 from sluice.errors import RequestError
 from sluice.features.online import Requests
+from sluice.ingest.personal import pseudonym
 from sluice.settings.data import ValueColumn
 from sluice.settings.use_case import UseCase
 from sluice_serving import fields
@@ -49,10 +50,11 @@ class InvalidRequestError(RequestError):
 class RequestReader:
     """Reads instances of one use case."""
 
-    def __init__(self, use_case: UseCase) -> None:
+    def __init__(self, use_case: UseCase, pseudonym_key: bytes | None = None) -> None:
+        """`pseudonym_key`: the secret that ingest was given for personal columns that are hashed."""
         self.use_case = use_case
         self.max_batch = use_case.serving.max_batch
-        self.fields = request_fields(use_case)
+        self.fields = request_fields(use_case, pseudonym_key or use_case.name.encode())
         self._names = {field.name for field in self.fields}
 
     def read_v1(self, body: Any) -> Requests:
@@ -131,19 +133,35 @@ class RequestReader:
 _BAD = HTTPStatus.BAD_REQUEST
 
 
-def request_fields(use_case: UseCase) -> tuple[Field, ...]:
-    """What an instance of this use case holds, in the order of the settings."""
+def request_fields(use_case: UseCase, key: bytes) -> tuple[Field, ...]:
+    """What an instance of this use case holds, in the order of the settings; `key` makes pseudonyms."""
     columns = use_case.data.columns
     timed = columns.event_time is not None
+    identifier = functools.partial(_hashed, fields.identifier, use_case, key)
     found = [
-        Field("event_id", "id", fields.identifier),
+        Field("event_id", "id", identifier(columns.event_id)),
         Field("event_time", "time", fields.instant if timed else _untimed, optional=not timed),
     ]
-    found += [Field(name, "entity", fields.identifier) for name in columns.entities]
+    found += [Field(name, "entity", identifier(column)) for name, column in columns.entities.items()]
     for name, column in columns.values.items():
-        read = {"number": fields.number, "boolean": fields.boolean, "category": fields.category}[column.type]
-        found.append(Field(name, "value", functools.partial(read, column=column), column.missing == "keep"))
+        kind = {"number": fields.number, "boolean": fields.boolean, "category": fields.category}[column.type]
+        read: Callable[[Any], Any] = functools.partial(kind, column=column)
+        if column.type == "category":
+            read = _hashed(read, use_case, key, column.column or name)
+        found.append(Field(name, "value", read, column.missing == "keep"))
     return tuple(found)
+
+
+def _hashed(read: Callable[[Any], Any], use_case: UseCase, key: bytes, column: str | None) -> Callable[[Any], Any]:
+    """The same reader, followed by the pseudonym where the settings hash this source column."""
+    if use_case.data.columns.personal.get(column or "") != "hash":
+        return read
+
+    def hashed(value: Any) -> str | None:
+        found = read(value)
+        return None if found is None else pseudonym(found, key)
+
+    return hashed
 
 
 def _untimed(value: Any) -> int:

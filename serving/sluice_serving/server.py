@@ -34,6 +34,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int | None = None,
     announce: TextIO | None = None,
+    pseudonym_key: bytes | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
     """Serve the version in `folder` until SIGTERM or SIGINT; requests in flight are answered first.
@@ -43,6 +44,7 @@ def serve(
         digest: the version that may be served; anything else in the folder is refused.
         online_folder: where tile state lies (SQLite); Redis is named by the use case.
         port: 0 takes a free one; None takes the use case's.
+        pseudonym_key: the secret that ingest was given for hashed personal columns.
         announce: one JSON line is written there when the server listens: address, model, version.
 
     Raises:
@@ -51,7 +53,7 @@ def serve(
     """
     servable = load_servable(folder, digest)
     online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema)
-    model = build_model(servable, online, clock=clock, registry=REGISTRY)
+    model = build_model(servable, online, clock=clock, pseudonym_key=pseudonym_key, registry=REGISTRY)
     listener = listen(host, servable.use_case.serving.port if port is None else port)
     server = Server(listener, GRACE_SECONDS)
     _quiet()
@@ -67,6 +69,7 @@ def build_model(
     online: Composer,
     *,
     clock: Callable[[], datetime],
+    pseudonym_key: bytes | None = None,
     registry: CollectorRegistry,
     graph: Scorer | None = None,
 ) -> SluiceModel:
@@ -75,7 +78,8 @@ def build_model(
     classes = tuple(use_case.data.labels.classes) if use_case.task == "multiclass" else ()
     identity = Identity(servable.model, servable.digest, servable.schema.names, classes)
     scorer = graph or Graph(servable.graph, threads=use_case.serving.threads)
-    model = SluiceModel(use_case, identity, online, scorer, Metrics(identity, use_case.task, registry), clock=clock)
+    metrics = Metrics(identity, use_case.task, registry)
+    model = SluiceModel(use_case, identity, online, scorer, metrics, clock=clock, pseudonym_key=pseudonym_key)
     model.load()
     return model
 
