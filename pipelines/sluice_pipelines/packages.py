@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sluice.errors import PipelineError
 from sluice.settings import UseCase
-from sluice_pipelines.training import training_pipeline
+from sluice_pipelines.training import settings_json, training_pipeline
 
 
 def compile_packages(use_case: UseCase, folder: Path) -> list[Path]:
@@ -17,9 +16,7 @@ def compile_packages(use_case: UseCase, folder: Path) -> list[Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{use_case.name}-training.yaml"
-    compiler.Compiler().compile(
-        training_pipeline(use_case), str(path), pipeline_parameters={"settings": settings_json(use_case)}
-    )
+    compiler.Compiler().compile(training_pipeline(use_case), str(path))
     return [path]
 
 
@@ -59,11 +56,6 @@ def submit(
             "check --host (the address of the pipelines API), --namespace and --token-file",
         ) from None
     return f"{host}/#/runs/details/{started.run_id}"
-
-
-def settings_json(use_case: UseCase) -> str:
-    """The value of the pipeline's `settings` parameter."""
-    return json.dumps(use_case.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
 def _token(path: Path | None) -> str | None:

@@ -1,5 +1,6 @@
 """The training pipeline: plan, ingest, features, split, train the candidates, select, gate."""
 
+import json
 from typing import Any
 
 from kfp import dsl, kubernetes
@@ -15,16 +16,14 @@ def training_pipeline(use_case: UseCase) -> Any:
     Its parameters are `settings` (JSON of the use case file), `run_id`, `sample` (share of the entities) and
     `online_folder` (where an embedded online store lies; a Redis needs none).
     """
-    pipeline = use_case.pipeline
+    pipeline, written = use_case.pipeline, settings_json(use_case)
 
     @dsl.pipeline(name=f"{use_case.name}-training", description="Raw events in, gated model out.")
-    def graph(settings: str, run_id: str = "", sample: float = 1.0, online_folder: str = "") -> None:
+    def graph(settings: str = written, run_id: str = "", sample: float = 1.0, online_folder: str = "") -> None:
         planned = _on(pipeline, plan.plan(settings=settings), cached=False)
         step = planned.outputs
         common = {"code": step["code"]}
-        ingested = _on(
-            pipeline, ingest.ingest(settings=step["ingest"], source=step["source"], sample=sample, **common)
-        )
+        ingested = _on(pipeline, ingest.ingest(settings=step["ingest"], source=step["source"], sample=sample, **common))
         history = ingested.outputs["history"]
         built = _on(pipeline, features.features(settings=step["features"], history=history, **common))
         parts = _on(
@@ -64,6 +63,11 @@ def training_pipeline(use_case: UseCase) -> Any:
         )
 
     return graph
+
+
+def settings_json(use_case: UseCase) -> str:
+    """The value of the pipeline's `settings` parameter."""
+    return json.dumps(use_case.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
 def _on(settings: Pipeline, task: dsl.PipelineTask, *, training: bool = False, cached: bool = True) -> dsl.PipelineTask:

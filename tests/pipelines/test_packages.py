@@ -1,0 +1,105 @@
+"""The compiled package says what a cluster needs to know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from sluice.errors import PipelineError
+from sluice.settings import UseCase, parse_use_case, read_use_case
+from sluice_pipelines.packages import compile_packages, submit
+
+FRAUD = Path(__file__).parents[2] / "use_cases" / "fraud.yaml"
+
+
+@pytest.fixture
+def use_case() -> UseCase:
+    return read_use_case(FRAUD)
+
+
+@pytest.fixture
+def package(use_case: UseCase, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    (path,) = compile_packages(use_case, tmp_path)
+    spec, platform = yaml.safe_load_all(path.read_text())
+    return spec, platform
+
+
+def executors(spec: dict[str, Any]) -> dict[str, Any]:
+    return dict(spec["deploymentSpec"]["executors"])
+
+
+def test_training_asks_for_one_card_of_the_pool_and_other_steps_for_none(package: Any, use_case: UseCase) -> None:
+    spec, platform = package
+    found = executors(spec)
+    cards = {name: e["container"].get("resources", {}).get("accelerator") for name, e in found.items()}
+    assert {name for name, card in cards.items() if card} == {"exec-train"}
+    assert cards["exec-train"]["resourceCount"] == "1"
+    pool = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pool["exec-train"]["nodeSelector"]["labels"] == {
+        use_case.pipeline.gpu.node_label: use_case.pipeline.gpu.node_value
+    }
+    assert pool["exec-train"]["tolerations"][0]["key"] == use_case.pipeline.gpu.toleration
+    assert "nodeSelector" not in pool["exec-gate"]
+
+
+def test_every_step_has_the_image_of_the_settings_with_cpu_memory_retries_and_a_timeout(
+    package: Any, use_case: UseCase
+) -> None:
+    spec, platform = package
+    for name, executor in executors(spec).items():
+        container = executor["container"]
+        assert container["image"] == use_case.pipeline.image
+        assert {"cpuRequest", "memoryRequest"} & set(container["resources"]) or "resourceCpuRequest" in str(container)
+        assert platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"][name]["activeDeadlineSeconds"]
+    tasks = spec["root"]["dag"]["tasks"]
+    assert tasks["ingest"]["retryPolicy"]["maxRetryCount"] == use_case.pipeline.steps.retries
+
+
+def test_what_looks_at_the_world_is_never_reused(package: Any) -> None:
+    tasks = package[0]["root"]["dag"]["tasks"]
+    reused = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
+    assert {"plan", "gate", "materialise"} & reused == set()
+    assert {"ingest", "features", "split", "select"} <= reused
+
+
+def test_the_settings_are_the_default_of_the_only_parameter_that_needs_one(package: Any, use_case: UseCase) -> None:
+    parameters = package[0]["root"]["inputDefinitions"]["parameters"]
+    assert parse_use_case(json.loads(parameters["settings"]["defaultValue"])) == use_case
+    assert all(p.get("isOptional") for p in parameters.values())
+
+
+def test_candidates_run_beside_each_other(package: Any, use_case: UseCase) -> None:
+    tasks = package[0]["root"]["dag"]["tasks"]
+    (loop,) = (task for name, task in tasks.items() if name.startswith("for-loop"))
+    assert loop["iteratorPolicy"]["parallelismLimit"] == use_case.pipeline.parallel_candidates
+
+
+class Kubeflow:
+    """What `kfp.Client` does with a run, remembered."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, Any] = {}
+
+    def create_run_from_pipeline_func(self, _graph: Any, **given: Any) -> SimpleNamespace:
+        self.started = given
+        return SimpleNamespace(run_id="r1")
+
+
+def test_submit_starts_a_run_with_the_settings(use_case: UseCase) -> None:
+    kubeflow = Kubeflow()
+    address = submit(use_case, host="http://kfp", namespace="team", client=kubeflow)
+    assert address == "http://kfp/#/runs/details/r1"
+    assert parse_use_case(json.loads(kubeflow.started["arguments"]["settings"])) == use_case
+    assert kubeflow.started["namespace"] == "team"
+
+
+def test_a_host_that_does_not_answer_is_an_error_that_names_it(use_case: UseCase, tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match=r"http://127\.0\.0\.1:9"):
+        submit(use_case, host="http://127.0.0.1:9", namespace="team")
+    with pytest.raises(PipelineError, match="token"):
+        submit(use_case, host="http://127.0.0.1:9", token_file=tmp_path / "missing")
