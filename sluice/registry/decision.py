@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from sluice import digests
+from sluice.errors import IntegrityError
 from sluice.registry.formats import FORMAT, read_document
 
 Kind = Literal[
@@ -38,7 +39,7 @@ class Decision:
         head: number of the entry that the decision was made against.
         evidence: name to SHA-256 of a blob.
         nonce: tells two writers with equal entries apart.
-        signature: Sigstore bundle over the entry without it, when the writer has a key.
+        signature: by the gate's key, over the entry without it; None where no key is used.
         digest: SHA-256 of the stored bytes; empty before it is stored.
     """
 
@@ -54,7 +55,7 @@ class Decision:
     evidence: dict[str, str]
     figures: dict[str, Any]
     nonce: str
-    signature: dict[str, Any] | None = None
+    signature: dict[str, str] | None = None
     digest: str = field(default="", compare=False)
 
     def signed_part(self) -> bytes:
@@ -76,5 +77,8 @@ class Decision:
         """Inverse of `encode`; raises as `read_document` does."""
         document = read_document(data, where)
         document.pop("format")
-        time = datetime.fromisoformat(document.pop("time"))
-        return Decision(**document, time=time, digest=digests.of_bytes(data))
+        try:
+            time = datetime.fromisoformat(document.pop("time"))
+            return Decision(**document, time=time, digest=digests.of_bytes(data))
+        except (TypeError, KeyError, ValueError):
+            raise IntegrityError(f"{where} is not a decision", "restore it, then run `sluice verify`") from None

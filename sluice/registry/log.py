@@ -6,6 +6,7 @@ import re
 
 from sluice.errors import ConflictError, IntegrityError, StoreError
 from sluice.registry.decision import BEGINNING, Decision
+from sluice.registry.keys import Keys
 from sluice.storage import Store
 
 
@@ -15,10 +16,10 @@ def entry_key(model: str, number: int) -> str:
 
 
 class DecisionLog:
-    """A model's log. Entries never change, so those once read are kept."""
+    """A model's log. Entries never change, so those once read are kept. With `keys`, each has to be signed."""
 
-    def __init__(self, store: Store, model: str) -> None:
-        self._store = store
+    def __init__(self, store: Store, model: str, keys: Keys | None = None) -> None:
+        self._store, self._keys = store, keys
         self.model = model
         self._read: tuple[Decision, ...] = ()
 
@@ -88,4 +89,6 @@ class DecisionLog:
                 f"{self._store.url}/{key} does not follow the entry before it",
                 "the log was changed from outside: restore it, then run `sluice verify`",
             )
+        if self._keys is not None:
+            self._keys.check(decision.signed_part(), decision.signature, f"{self._store.url}/{key}")
         return decision

@@ -11,7 +11,8 @@ from sluice.errors import IntegrityError, RegistryError
 from sluice.registry.formats import FORMAT, read_document
 from sluice.storage import Store
 
-MANIFEST_FILE = "version.json"
+MANIFEST_FILE, SIGNATURE_FILE = "version.json", "version.sig"
+"""Names in a fetched folder that no file of a version may have."""
 ROW_TABLES = (".parquet", ".csv", ".arrow", ".feather")
 """Files with rows of people do not belong into a version: its bytes must stay while it can be served."""
 
@@ -42,7 +43,8 @@ def store_version(store: Store, model: str, folder: Path, document: dict[str, An
         RegistryError: the folder is empty, or holds tables of rows (they are evidence of a decision).
     """
     paths = {p.relative_to(folder).as_posix(): p for p in sorted(folder.rglob("*")) if p.is_file()}
-    paths.pop(MANIFEST_FILE, None)
+    for name in (MANIFEST_FILE, SIGNATURE_FILE):
+        paths.pop(name, None)
     if not paths:
         raise RegistryError(f"{folder} holds no files for a version of {model}", "write the graph there first")
     rows = [name for name in paths if name.endswith(ROW_TABLES)]
@@ -57,6 +59,23 @@ def store_version(store: Store, model: str, folder: Path, document: dict[str, An
     digest = digests.of_bytes(data)
     store.put_if_absent(manifest_key(model, digest), data)
     return Version(digest, model, files, document)
+
+
+def fetch_version(store: Store, version: Version, folder: Path) -> Path:
+    """Write a version's files and its manifest below `folder`, checking every digest.
+
+    Raises:
+        IntegrityError: stored bytes are not what their name says, or a file would lie outside of `folder`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, digest in version.files.items():
+        target = folder / name
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise IntegrityError(f"version {version.digest} names a file outside of it: {name}", "do not use it")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        store.get_blob_to_file(digest, target)
+    (folder / MANIFEST_FILE).write_bytes(digests.canonical_json(version.manifest()))
+    return folder
 
 
 def load_version(store: Store, model: str, digest: str) -> Version:
