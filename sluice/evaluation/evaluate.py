@@ -33,6 +33,7 @@ def evaluate(
     threshold: float | None,
     seed: int,
     labels: pl.DataFrame | None = None,
+    parts: bool = True,
 ) -> dict[str, Any]:
     """Every metric of the task with its interval, by slice and by day, and what plots are drawn from.
 
@@ -40,6 +41,7 @@ def evaluate(
         rows: `event_time`, entities and slice columns, in the order of label [n] and score ([n], [n x classes]).
         threshold: chosen on validation (`choose_threshold`); None: 0.5.
         labels: the label stream from which card precision knows compromised cards; default: the rows' own labels.
+        parts: False leaves slices and days out.
 
     Returns:
         `metrics`: {name: {estimate, low, high, error}}; `slices`: a list of {column, value, rows, mean_label,
@@ -62,8 +64,8 @@ def evaluate(
         "confidence": bootstrap.confidence,
         "resamples": bootstrap.resamples,
         "metrics": cut.metrics(_names(use_case)),
-        "slices": _slices(use_case, rows, cut),
-        "days": _days(use_case, rows, cut),
+        "slices": _slices(use_case, rows, cut) if parts else [],
+        "days": _days(use_case, rows, cut) if parts else [],
         **_shapes(use_case, label, score, context),
     }
 
