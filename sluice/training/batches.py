@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from sluice.training.memory import Layout
 from sluice.training.network import TabularNetwork
 
 
@@ -38,6 +41,28 @@ class Shard:
         parts = (self.numbers[rows], self.codes[rows], self.target[rows])
         numbers, codes, target = (part.to(device, non_blocking=True) for part in parts)
         return numbers, codes, target
+
+
+def shards_of(network: TabularNetwork, table: tuple[np.ndarray, np.ndarray, np.ndarray], layout: Layout) -> list[Shard]:
+    """The table where the layout has it: beside the network, in host memory, or in equal parts on several cards.
+
+    Args:
+        table: numbers, codes and target of all train rows.
+    """
+    numbers, codes, target = (torch.from_numpy(part) for part in table)
+    home = network.head.device
+    if layout.host:
+        if home.type == "cuda":
+            numbers, codes, target = numbers.pin_memory(), codes.pin_memory(), target.pin_memory()
+        return [Shard(network, numbers, codes, target)]
+    shards, size = [], -(-layout.rows // layout.cards)
+    for card in range(layout.cards):
+        device = torch.device(home.type, card) if layout.cards > 1 and home.type == "cuda" else home
+        own = network if card == 0 else deepcopy(network).to(device)
+        rows = slice(card * size, (card + 1) * size)
+        parts = (numbers[rows].to(device), codes[rows].to(device), target[rows].to(device))
+        shards.append(Shard(own, *parts, first=rows.start))
+    return shards
 
 
 def gradient(

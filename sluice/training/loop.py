@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from sluice.training.batches import Shard, gradient, pieces, share_weights
 from sluice.training.checkpoints import Checkpoints, State
 from sluice.training.network import TabularNetwork
+from sluice.training.network_model import fixed_threads
 from sluice.training.parameters import NetworkParams
 from sluice.training.problem import Problem
 
@@ -159,15 +160,14 @@ def repeatable(seed: int, threads: int, device: torch.device) -> Iterator[None]:
     """Seeds, deterministic kernels and a fixed number of threads; the caller's own are put back."""
     if device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    before, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
+    strict = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
+    cards = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with fixed_threads(threads), torch.random.fork_rng(devices=cards):
             torch.manual_seed(seed)
             yield
     finally:
-        torch.set_num_threads(before)
         torch.use_deterministic_algorithms(strict)
 
 

@@ -10,46 +10,65 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sluice.training.batches import Shard
+from sluice.errors import TrainingError
+from sluice.training.batches import shards_of
 from sluice.training.loop import Loop, repeatable
-from sluice.training.network import NetworkShape, TabularNetwork, quantile_bins
+from sluice.training.memory import Layout, lay_out
+from sluice.training.network import TabularNetwork, quantile_bins
 from sluice.training.network_model import NetworkModel, Preparation, predict
 from sluice.training.parameters import NetworkParams
 from sluice.training.preprocessing import Categories, fit_numbers
 from sluice.training.problem import Fit, Problem
+from sluice.training.shape import NetworkShape
 
 
 def fit_network(problem: Problem, params: NetworkParams) -> Fit:
-    """Train until the validation metric has not improved for `patience` epochs; the best epoch's weights are kept."""
+    """Train until the validation metric has not improved for `patience` epochs; the best epoch's weights are kept.
+
+    Raises:
+        MemoryPlanError: it would not fit the card.
+        TrainingError: `device: cuda` without such a card.
+    """
     device = torch.device(_device(problem.device))
     preparation = Preparation(
         fit_numbers(problem.schema, problem.x, log=params.log, indicators=params.indicators, clip=params.clip),
         Categories.of(problem.schema),
     )
     numbers, codes = preparation.apply(problem.x)
-    outputs = problem.classes if problem.task == "multiclass" else 1
-    shape = NetworkShape.of(params, numbers.shape[1], tuple(preparation.categories.sizes.tolist()), outputs)
     shift, spread, target = _target(problem)
+    layout, plan = _laid_out(problem, params, numbers, device, preparation.categories)
     with repeatable(problem.seed, problem.threads, device):
-        network = TabularNetwork(shape, params.dropout, *quantile_bins(numbers, params.bins))
+        network = TabularNetwork(layout.shape, params.dropout, *quantile_bins(numbers, params.bins))
         _start_at_base_rate(network, problem)
         network.to(device)
-        model = NetworkModel(problem.task, preparation, network, shift, spread, problem.x.shape[1], problem.opset)
-        measure = _measure(problem, model)
-        table = [torch.from_numpy(part).to(device) for part in (numbers, codes, target)]
-        shards = [Shard(network, table[0], table[1], table[2])]
-        loop = Loop(problem, params, shards, _loss(problem, params), measure, rows=len(target), micro=params.batch_size)
+        where = (problem.x.shape[1], problem.opset, problem.threads)
+        model = NetworkModel(problem.task, preparation, network, shift, spread, *where)
+        shards = shards_of(network, (numbers, codes, target), layout)
+        measure, loss = _measure(problem, model), loss_of(problem, params)
+        loop = Loop(problem, params, shards, loss, measure, rows=layout.rows, micro=layout.micro)
         loop.run(problem.checkpoints)
+        run = _run_facts(device)
     network.cpu()
     course = loop.course
-    notes = {"epochs": course.epoch, "epoch_kept": course.best_epoch, "parameters": shape.parameters}
-    return Fit(model, course.curves, notes, rows_seen=loop.epochs_run * len(target), run=_run_facts(device))
+    notes = {"epochs": course.epoch, "epoch_kept": course.best_epoch, "parameters": layout.shape.parameters}
+    return Fit(model, course.curves, notes, rows_seen=loop.epochs_run * layout.rows, plan=plan, run=run)
+
+
+def _laid_out(
+    problem: Problem, params: NetworkParams, numbers: np.ndarray, device: torch.device, categories: Categories
+) -> tuple[Layout, dict[str, Any]]:
+    outputs = problem.classes if problem.task == "multiclass" else 1
+    shape = NetworkShape.of(params, numbers.shape[1], tuple(categories.sizes.tolist()), outputs)
+    batch = min(params.batch_size, len(numbers))
+    cards = torch.cuda.device_count() if device.type == "cuda" else 0
+    return lay_out(Layout(shape, len(numbers), batch, batch), problem.memory, cards, problem.ask)
 
 
 def _device(wanted: str) -> str:
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+    available = torch.cuda.is_available()
+    if wanted == "cuda" and not available:
+        raise TrainingError("training.device is cuda, and there is no such card here", "set it to auto or cpu")
+    return "cuda" if available and wanted != "cpu" else "cpu"
 
 
 def _target(problem: Problem) -> tuple[float, float, np.ndarray]:
@@ -73,7 +92,7 @@ def _start_at_base_rate(network: TabularNetwork, problem: Problem) -> None:
         network.bias.add_(torch.from_numpy(start.astype(np.float32)))
 
 
-def _loss(problem: Problem, params: NetworkParams) -> Callable[[Tensor, Tensor], Tensor]:
+def loss_of(problem: Problem, params: NetworkParams) -> Callable[[Tensor, Tensor], Tensor]:
     """Sum over rows of the mean over members."""
     weight = torch.tensor(params.positive_weight)
 
@@ -96,8 +115,7 @@ def _loss(problem: Problem, params: NetworkParams) -> Callable[[Tensor, Tensor],
 
 
 def _measure(problem: Problem, model: NetworkModel) -> Callable[[TabularNetwork], float]:
-    device = model.network.head.device
-    numbers, codes = (torch.from_numpy(part).to(device) for part in model.preparation.apply(problem.x_validation))
+    numbers, codes = (torch.from_numpy(part) for part in model.preparation.apply(problem.x_validation))
 
     def measure(network: TabularNetwork) -> float:
         return problem.measure(model.scale(predict(network, problem.task, numbers, codes)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +42,13 @@ class NetworkModel:
     spread: float
     features: int
     opset: int
+    threads: int
 
     def score(self, x: np.ndarray) -> np.ndarray:
         """[n] probability or value, [n, k] for k classes."""
         numbers, codes = (torch.from_numpy(part) for part in self.preparation.apply(x))
-        return self.scale(predict(self.network, self.task, numbers, codes))
+        with fixed_threads(self.threads):
+            return self.scale(predict(self.network, self.task, numbers, codes))
 
     def scale(self, scores: np.ndarray) -> np.ndarray:
         """A regression's scores in the label's unit; others as they are."""
@@ -124,6 +128,17 @@ def predict(network: TabularNetwork, task: str, numbers: Tensor, codes: Tensor) 
             parts.append(shares(task, logits).mean(dim=0).cpu())
     scores = torch.cat(parts).numpy()
     return scores if task == "multiclass" else scores[:, 0]
+
+
+@contextmanager
+def fixed_threads(count: int) -> Iterator[None]:
+    """Sums depend on their order, and that on the number of threads; the caller's own number is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def shares(task: str, logits: Tensor) -> Tensor:

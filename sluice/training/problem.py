@@ -12,6 +12,7 @@ from sluice.features.schema import FeatureSchema
 from sluice.settings.training import Memory
 from sluice.steps import Progress, silent
 from sluice.training.checkpoints import Checkpoints
+from sluice.training.memory import Ask
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Problem:
         threads: CPU threads; part of the result, as sums depend on their order.
         device: auto, cpu or cuda.
         checkpoints: where a training that takes epochs keeps its state; None: nowhere.
+        ask: the person who is asked which way to scale; None: nobody is there.
     """
 
     task: str
@@ -48,6 +50,7 @@ class Problem:
     memory: Memory
     opset: int
     checkpoints: Checkpoints | None = None
+    ask: Ask | None = None
     progress: Progress = silent
 
     def better(self, value: float, than: float | None) -> bool:

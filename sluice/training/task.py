@@ -11,7 +11,8 @@ from sluice.settings import UseCase
 from sluice.splits.files import read_rows, read_schema
 from sluice.steps import Progress
 from sluice.storage import open_store
-from sluice.training.train import VALIDATION_SCORES, train_candidate
+from sluice.training.files import VALIDATION_SCORES
+from sluice.training.train import train_candidate
 
 
 def train_from_folders(

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from sluice import digests
 from sluice.errors import TrainingError
-from sluice.evaluation.context import context_of
-from sluice.evaluation.metrics import metric
 from sluice.export.graph import Graph
+from sluice.export.int8 import has_products, microseconds, quantised
 from sluice.export.parity import check_parity
 from sluice.export.writer import canonical
-from sluice.features.schema import FeatureSchema, to_matrix
+from sluice.features.schema import FeatureSchema
 from sluice.settings import UseCase
-from sluice.settings.metrics import HIGHER_IS_BETTER
-from sluice.settings.training import Candidate
-from sluice.splits import row_hashes
+from sluice.settings.training import Candidate, Int8
 from sluice.steps import Progress, silent
 from sluice.storage import Store
+from sluice.training.asking import terminal_ask
 from sluice.training.candidates import read_params
+from sluice.training.checkpoints import Checkpoints, code_digest
+from sluice.training.files import GRAPH, INT8_GRAPH, validation_scores, write_candidate
 from sluice.training.kinds import fit_kind
-from sluice.training.problem import Problem
+from sluice.training.matrices import problem_digest, problem_of
+from sluice.training.memory import Ask
+from sluice.training.problem import Fit, Problem
+from sluice.training.search import search
 
-GRAPH, INT8_GRAPH, DOCUMENT = "model.onnx", "model.int8.onnx", "candidate.json"
-TRAIN_ROWS, VALIDATION_SCORES = "train_rows.npy", "validation_scores.parquet"
+_WITH_PRODUCTS = ("network", "import")
+"""Kinds whose work is products of matrices: a linear model's single one is not worth a second graph."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A candidate after training: its folder holds the files named above.
+    """A candidate after training; `sluice.training.files` names what its folder holds.
 
     Attributes:
         metric: the selection metric on validation, of the exported graph's scores.
@@ -48,7 +52,7 @@ class Trained:
     document: dict[str, Any]
 
 
-def train_candidate(  # noqa: PLR0917
+def train_candidate(  # noqa: PLR0917 (the contract with the pipeline's step)
     candidate: Candidate,
     use_case: UseCase,
     schema: FeatureSchema,
@@ -58,93 +62,113 @@ def train_candidate(  # noqa: PLR0917
     *,
     store: Store | None = None,
     progress: Progress | None = None,
+    ask: Ask | None = None,
 ) -> Trained:
     """Search, train, export and check one candidate.
 
     Args:
         train, validation: labelled rows; nothing but these is looked at.
-        folder: receives model.onnx, candidate.json, train_rows.npy, validation_scores.parquet.
+        folder: receives the files of `sluice.training.files`.
         store: keeps checkpoints, so that a killed training goes on; None: it starts anew.
+        ask: which way to scale a training that does not fit the card; default: a question where there is a terminal.
 
     Raises:
         SettingsError: the candidate's parameters.
-        TrainingError: it cannot be trained on these rows, or would not fit the card.
+        MemoryPlanError: the training would not fit the card.
+        TrainingError: it cannot be trained on these rows.
         ExportError: the graph does not score like the trained model.
     """
+    problem = problem_of(use_case, schema, train, validation, progress=progress or silent, ask=ask or terminal_ask())
+    course = _Course(candidate, problem, store)
     started = time.monotonic()
-    problem = _problem(use_case, schema, train, validation, progress or silent)
-    params = read_params(candidate, dict(candidate.params))
-    fit = fit_kind(problem, params, candidate.import_)
+    chosen = search(candidate, course.train, better=problem.better, higher=problem.higher, seed=use_case.seed)
     seconds = time.monotonic() - started
-    graph = canonical(fit.model.to_onnx())
-    scores = Graph(graph).score(problem.x_validation)
-    parity = check_parity(
-        scores, fit.model.score(problem.x_validation), use_case.export.tolerance, f"candidate {candidate.id}"
-    )
+    graphs, scores, checks, speed = _export(chosen.fit, problem, use_case, candidate)
+    params = read_params(candidate, chosen.params)
     document: dict[str, Any] = {
         "format": 1,
         "id": candidate.id,
         "kind": candidate.kind,
+        "import": candidate.import_,
         "task": use_case.task,
         "params": params if isinstance(params, dict) else params.model_dump(mode="json"),
-        "search": None,
+        "search": chosen.trials,
         "seed": use_case.seed,
         "rows": {"train": train.height, "validation": validation.height},
         "metric": {"name": use_case.training.metric, "validation": problem.measure(scores)},
-        "curves": fit.curves,
-        "notes": fit.notes,
-        "parity": {"largest_difference": parity, "tolerance": use_case.export.tolerance},
-        "int8": None,
-        "memory": fit.plan,
-        "run": {"seconds": seconds, "rows_per_second": fit.rows_seen / max(seconds, 1e-9), **fit.run},
+        "curves": chosen.fit.curves,
+        "notes": chosen.fit.notes,
+        "memory": chosen.fit.plan,
+        **checks,
+        "run": {"seconds": seconds, "rows_per_second": course.rows_seen / seconds, "speed": speed, **chosen.fit.run},
     }
-    _write(folder, graph, document, train, validation, scores)
+    ids = train.get_column("event_id").to_list()
+    write_candidate(folder, graphs, document, ids, validation_scores(validation, scores))
+    course.clear()
     return Trained(candidate.id, candidate.kind, folder, document["metric"]["validation"], document)
 
 
-def _problem(
-    use_case: UseCase, schema: FeatureSchema, train: pl.DataFrame, validation: pl.DataFrame, progress: Progress
-) -> Problem:
-    for name, rows in (("train", train), ("validation", validation)):
-        if rows.is_empty():
-            raise TrainingError(f"there are no {name} rows", "widen the split, or look at what it left out")
-    task, name = use_case.task, use_case.training.metric
-    y = validation.get_column("label").to_numpy().astype(np.float64)
-    known = [f.select("label", "label_time", *use_case.data.columns.entities) for f in (train, validation)]
-    context = context_of(use_case, validation, labels=pl.concat(known))
-    return Problem(
-        task=task,
-        classes={"binary": 2, "regression": 0}.get(task, len(use_case.data.labels.classes)),
-        schema=schema,
-        x=to_matrix(schema, train),
-        y=train.get_column("label").to_numpy().astype(np.float64),
-        x_validation=to_matrix(schema, validation),
-        y_validation=y,
-        measure=lambda score: metric(name, task, y, score, context=context),
-        higher=HIGHER_IS_BETTER[task][name],
-        absolute=name in ("mae", "pinball"),
-        seed=use_case.seed,
-        threads=use_case.training.threads,
-        device=use_case.training.device,
-        memory=use_case.training.memory,
-        opset=use_case.export.opset,
-        progress=progress,
-    )
+class _Course:
+    """The trainings of one candidate: one, or a search's trials, each with checkpoints of its own."""
+
+    def __init__(self, candidate: Candidate, problem: Problem, store: Store | None) -> None:
+        self._candidate, self._problem, self._store = candidate, problem, store
+        self._data = problem_digest(problem)
+        self._kept: list[Checkpoints] = []
+        self.rows_seen = 0
+
+    def train(self, given: dict[str, Any]) -> tuple[Fit, float]:
+        """One training with these parameters, and its validation metric."""
+        params = read_params(self._candidate, given)
+        problem = self._problem
+        if self._store is not None:
+            settings = params if isinstance(params, dict) else params.model_dump(mode="json")
+            name = digests.of_json([self._data, code_digest(), self._candidate.kind, settings])
+            self._kept.append(Checkpoints(self._store, name))
+            problem = replace(problem, checkpoints=self._kept[-1])
+        fit = fit_kind(problem, params, self._candidate.import_)
+        self.rows_seen += fit.rows_seen
+        value = problem.measure(fit.model.score(problem.x_validation))
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"candidate {self._candidate.id}: the metric is {value} on {len(problem.y_validation)} validation rows",
+                "they need every class; widen split.validation",
+            )
+        return fit, value
+
+    def clear(self) -> None:
+        """Remove the checkpoints: the candidate is written."""
+        for checkpoints in self._kept:
+            checkpoints.clear()
 
 
-def _write(  # noqa: PLR0917
-    folder: Path,
-    graph: bytes,
-    document: dict[str, Any],
-    train: pl.DataFrame,
-    validation: pl.DataFrame,
-    scores: np.ndarray,
-) -> None:
-    """All files; candidate.json last, so that a folder with it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / DOCUMENT).unlink(missing_ok=True)
-    (folder / GRAPH).write_bytes(graph)
-    np.save(folder / TRAIN_ROWS, row_hashes(train.get_column("event_id").to_list()), allow_pickle=False)
-    score = pl.Series("score", scores.tolist()) if scores.ndim > 1 else pl.Series("score", scores)
-    validation.select("event_id", "label").with_columns(score).write_parquet(folder / VALIDATION_SCORES)
-    (folder / DOCUMENT).write_bytes(json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode())
+def _export(
+    fit: Fit, problem: Problem, use_case: UseCase, candidate: Candidate
+) -> tuple[dict[str, bytes], np.ndarray, dict[str, Any], dict[str, Any]]:
+    """Graphs by file name, the graph's validation scores, checks (part of the result), speeds (this run's)."""
+    settings, rows = use_case.export, problem.x_validation
+    graph = canonical(fit.model.to_onnx())
+    scores = Graph(graph).score(rows)
+    difference = check_parity(scores, fit.model.score(rows), settings.tolerance, f"candidate {candidate.id}")
+    parity = {"largest_difference": difference, "tolerance": settings.tolerance}
+    if not settings.int8.enabled or candidate.kind not in _WITH_PRODUCTS or not has_products(graph):
+        return {GRAPH: graph}, scores, {"parity": parity, "int8": None}, {}
+    small = quantised(graph, calibration_rows(problem, settings.int8))
+    figures = _int8_figures(small, scores, problem, settings.int8)
+    speed = {"fp32": microseconds(graph, rows), "int8": microseconds(small, rows)}
+    graphs = {GRAPH: graph, INT8_GRAPH: small} if figures["kept"] else {GRAPH: graph}
+    return graphs, scores, {"parity": parity, "int8": figures}, speed
+
+
+def _int8_figures(graph: bytes, scores: np.ndarray, problem: Problem, settings: Int8) -> dict[str, Any]:
+    int8_scores = Graph(graph).score(problem.x_validation)
+    before, after = problem.measure(scores), problem.measure(int8_scores)
+    loss = before - after if problem.higher else after - before
+    difference = float(np.abs(int8_scores - scores).max())
+    return {"validation": after, "loss": loss, "largest_difference": difference, "kept": loss <= settings.max_loss}
+
+
+def calibration_rows(problem: Problem, settings: Int8) -> np.ndarray:
+    """Train rows drawn with the seed, float32 [at most calibration_rows, d]."""
+    count = min(settings.calibration_rows, len(problem.x))
+    return problem.x[np.random.default_rng(problem.seed).choice(len(problem.x), count, replace=False)]
