@@ -70,6 +70,21 @@ class Decisions:
         """How often this sealed test was opened."""
         return sum(d.kind == "opened" and d.figures.get("seal") == seal_digest for d in self._log.entries())
 
+    def evidence(self, decision: Decision, name: str) -> bytes:
+        """What a decision rests on; for a table from which rows were forgotten, what is left of it.
+
+        Raises:
+            RegistryError: the decision has no evidence of this name, or all of it was forgotten.
+        """
+        digest: str | None = decision.evidence.get(name)
+        tables = [table for d in self.log() if d.kind == "forgotten" for table in d.figures["tables"]]
+        replaced = {table["removed"]: table["replaced_by"] for table in tables}
+        while digest in replaced:
+            digest = replaced[digest]
+        if digest is None:
+            raise RegistryError(f"decision {decision.number} has no {name}", f"it has {', '.join(decision.evidence)}")
+        return self.store.get_blob(digest)
+
     def decide(
         self,
         kind: str,
@@ -171,6 +186,14 @@ class Decisions:
             )
 
         return self._retried(attempt)
+
+    def record_forgotten(self, tables: list[dict[str, Any]], *, reason: str) -> Decision:
+        """Record which stored tables lost rows; see `sluice.registry.forgetting`."""
+        return self._retried(
+            lambda head: self.decide(
+                "forgotten", version=None, expected_head=head, reason=reason, figures={"tables": tables}
+            )
+        )
 
     def _stored(self, evidence: Mapping[str, bytes | Path]) -> dict[str, str]:
         stored = {}

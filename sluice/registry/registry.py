@@ -10,6 +10,7 @@ from sluice.errors import RegistryError
 from sluice.registry.decision import Decision
 from sluice.registry.decisions import Decisions
 from sluice.registry.signing import fetch_signature, verify_folder
+from sluice.registry.story import why
 from sluice.registry.version import Version, fetch_version, store_version
 
 
@@ -65,6 +66,10 @@ class Registry(Decisions):
         """The live version, as the log says."""
         digest = self.state().champion
         return None if digest is None else self.version(digest)
+
+    def why(self) -> dict[str, Any]:
+        """What is live and why: see `sluice.registry.story.why`."""
+        return why(self)
 
     def approve(self, version: str | None = None, *, reason: str) -> Decision:
         """Make a version that awaits approval (default: the only one) the champion."""

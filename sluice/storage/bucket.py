@@ -18,7 +18,6 @@ from minio.versioningconfig import VersioningConfig
 from sluice.errors import StoreError
 from sluice.settings.operation import Storage
 from sluice.storage.failures import explain
-from sluice.storage.opening import open_store
 
 KEPT_DAYS = 30
 """Days that a deleted or replaced object can still be restored in a bucket made here."""
@@ -34,7 +33,7 @@ def init_store(storage: Storage, *, credentials: dict[str, str] | None = None) -
     """
     if not storage.url.startswith("s3://"):
         missing = not Path(storage.url.removeprefix("file://")).is_dir()
-        open_store(storage)
+        Path(storage.url.removeprefix("file://")).mkdir(parents=True, exist_ok=True)
         return missing
     name = urlsplit(storage.url).netloc
     client = _client(storage, credentials)
@@ -50,16 +49,11 @@ def init_store(storage: Storage, *, credentials: dict[str, str] | None = None) -
 
 
 def purge(storage: Storage, key: str, *, credentials: dict[str, str] | None = None) -> int:
-    """Remove an object and, in a bucket with versioning, each of its earlier versions; returns how many.
+    """Remove an object of an S3 store and, in a bucket with versioning, each earlier version; returns how many.
 
     Raises:
         StoreError: the server does not answer or refuses.
     """
-    if not storage.url.startswith("s3://"):
-        store = open_store(storage)
-        there = store.exists(key)
-        store.delete(key)
-        return int(there)
     parts = urlsplit(storage.url)
     full = "/".join(part for part in (parts.path.strip("/"), key) if part)
     client = _client(storage, credentials)

@@ -46,7 +46,15 @@ def open_store(
             )
     client: ClientConfig = {"allow_http": storage.allow_http, "timeout": answer_within, "connect_timeout": "5s"}
     retry: RetryConfig = {"max_retries": 3, "retry_timeout": answer_within * 2 / 3}
-    return Store(S3Store.from_url(storage.url, client_options=client, retry_config=retry, **options), storage.url)
+    backend = S3Store.from_url(storage.url, client_options=client, retry_config=retry, **options)
+
+    def purger(key: str) -> int:
+        # MinIO's client is not part of a model server.
+        from sluice.storage.bucket import purge
+
+        return purge(storage, key, credentials=credentials)
+
+    return Store(backend, storage.url, purger)
 
 
 def _open_folder(url: str) -> Store:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,9 +40,10 @@ class Entry:
 class Store:
     """Bytes under keys. All failures are `StoreError`s that name the store and the key."""
 
-    def __init__(self, backend: Any, url: str) -> None:
+    def __init__(self, backend: Any, url: str, purger: Callable[[str], object] | None = None) -> None:
         self._backend = backend
         self._bucket_seen = isinstance(backend, LocalStore)
+        self._purger = purger
         self.url = url
 
     @property
@@ -140,6 +141,13 @@ class Store:
             except (BaseError, FileNotFoundError) as error:
                 if not is_not_found(error):
                     raise
+
+    def purge(self, key: str) -> None:
+        """Remove a key for good: in a bucket with versioning `delete` leaves the old bytes, this does not."""
+        if self._purger is None:
+            self.delete(key)
+        else:
+            self._purger(key)
 
     def put_blob(self, data: bytes | Path) -> str:
         """Write content under its SHA-256, which is returned. Large files go in parts and are never held in memory.
