@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 _UNITS = {
     "us": timedelta(microseconds=1),
@@ -23,7 +24,7 @@ _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2*
 class Section(BaseModel):
     """A part of the use case file: frozen, unknown keys refused, no silent conversions from text to number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def parse_duration(value: Any) -> Any:
@@ -35,7 +36,10 @@ def parse_duration(value: Any) -> Any:
     match = re.fullmatch(r"\s*(\d+)\s*(us|ms|s|m|h|d|w)\s*", value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f"expected a duration such as 7d, 12h, 30m, 5s or 1us, got {value!r}")
-    return int(match[1]) * _UNITS[match[2]]
+    try:
+        return int(match[1]) * _UNITS[match[2]]
+    except OverflowError:
+        raise ValueError(f"{value!r} is longer than a duration can be") from None
 
 
 def format_duration(value: timedelta) -> str:
@@ -51,10 +55,33 @@ def parse_size(value: Any) -> Any:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMG]i?B|B)\s*", value) if isinstance(value, str) else None
     if match is not None:
         return int(float(match[1]) * _BYTES[match[2]])
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise ValueError(f"expected a size such as 11GB, 64MiB or a number of bytes, got {value!r}")
 
 
+def parse_instant(value: Any) -> Any:
+    """ISO 8601 with its zone, as text or as YAML reads it."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("write the instant with its zone, for example 2018-08-01T00:00:00Z")
+    return value
+
+
+def check_zone(value: str) -> str:
+    """A name of the IANA time zone database."""
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"expected a time zone such as UTC or Europe/Brussels, got {value!r}") from None
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration)]
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
+Instant = Annotated[datetime, BeforeValidator(parse_instant)]
+ZoneName = Annotated[str, AfterValidator(check_zone)]

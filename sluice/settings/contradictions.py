@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from sluice.settings.columns import column_contradictions
 from sluice.settings.metrics import HIGHER_IS_BETTER
 from sluice.settings.training import FloatRange, IntRange
 
@@ -28,9 +29,11 @@ def _needs(*sections: str) -> Callable[[Check], Check]:
 
 def contradictions(sections: Sections) -> list[str]:
     """All contradictions among the sections that could be read, each starting with its path."""
-    return [
-        problem for needed, check in _CHECKS if all(name in sections for name in needed) for problem in check(sections)
-    ]
+    found = list(column_contradictions(sections["task"], sections["data"])) if {"task", "data"} <= set(sections) else []
+    for needed, check in _CHECKS:
+        if all(name in sections for name in needed):
+            found += check(sections)
+    return found
 
 
 @_needs("task", "training", "gate")
@@ -77,7 +80,8 @@ def _labels_are_named(s: Sections) -> Iterator[str]:
     columns, labels = s["data"].columns, s["data"].labels
     if columns.label is None and labels.source is None:
         yield "data.columns.label: name the label's column, or give data.labels.source"
-    if columns.event_time is not None and columns.label_time is None and labels.delay is None:
+    known = columns.label_time is not None or labels.delay is not None or labels.source is not None
+    if columns.event_time is not None and not known:
         yield "data.labels.delay: say when labels arrive: data.columns.label_time, or a delay (0s if at once)"
 
 
@@ -117,17 +121,6 @@ def _features_exist(s: Sections) -> Iterator[str]:
             yield f"features.request.{i}.column: {feature.column!r} is not among data.columns.values"
         if feature.kind in ("weekend", "hours") and columns.event_time is None:
             yield f"features.request.{i}: {feature.kind} needs data.columns.event_time"
-
-
-@_needs("data")
-def _leaks(s: Sections) -> Iterator[str]:
-    columns = s["data"].columns
-    for name, value in columns.values.items():
-        if (value.column or name) in {columns.label, columns.label_time} - {None}:
-            yield f"data.columns.values.{name}: the label must not be a value: it would be a feature"
-    for column, treatment in columns.personal.items():
-        if treatment == "drop" and column in {v.column or n for n, v in columns.values.items()}:
-            yield f"data.columns.personal.{column}: dropped, but also listed among values"
 
 
 @_needs("training")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from sluice.settings.base import Duration, Section
+from sluice.settings.base import Duration, Instant, Section, ZoneName
 
 
 class ValueColumn(Section):
@@ -65,19 +64,12 @@ class Data(Section):
     """The source of events."""
 
     source: str = Field(description="A CSV or Parquet file, a folder or s3:// prefix of them.")
-    time_zone: str = Field("UTC", description="Zone of times that name none.")
+    time_zone: ZoneName = Field("UTC", description="Zone of times that name none.")
     ambiguous_time: Literal["earliest", "latest", "quarantine"] = Field(
         "earliest", description="The hour that comes twice when daylight saving ends."
     )
-    start: datetime | None = Field(None, description="Events before this instant are left out.")
-    end: datetime | None = Field(None, description="Events from this instant on are left out.")
+    start: Instant | None = Field(None, description="Events before this instant are left out.")
+    end: Instant | None = Field(None, description="Events from this instant on are left out.")
     columns: Columns
     labels: Labels = Labels()
     quality: Quality = Quality()
-
-    @field_validator("start", "end")
-    @classmethod
-    def _zoned(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError("write the instant with its zone, for example 2018-08-01T00:00:00Z")
-        return value

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sluice.settings.base import Duration, Section
+from sluice.settings.base import Duration, Section, ZoneName
 
 
 class ValueFeature(Section):
@@ -22,7 +22,7 @@ class WeekendFeature(Section):
 
     kind: Literal["weekend"]
     name: str
-    time_zone: str = "UTC"
+    time_zone: ZoneName = "UTC"
 
 
 class HourRangeFeature(Section):
@@ -32,7 +32,7 @@ class HourRangeFeature(Section):
     name: str
     from_hour: int = Field(ge=0, le=24)
     to_hour: int = Field(ge=0, le=24)
-    time_zone: str = "UTC"
+    time_zone: ZoneName = "UTC"
 
 
 class RatioFeature(Section):

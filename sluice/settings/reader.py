@@ -49,7 +49,7 @@ def parse_use_case(document: Any, where: str = "settings") -> UseCase:
     try:
         use_case = UseCase.model_validate(document)
     except ValidationError as error:
-        problems = [_describe(entry) for entry in error.errors(include_url=False)]
+        problems = _describe_all(error, document)
     problems += contradictions(_readable_sections(document))
     if problems or use_case is None:
         raise SettingsError(where, problems)
@@ -93,19 +93,43 @@ def _section_reader(field: FieldInfo) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
+def _describe_all(error: ValidationError, document: dict[str, Any]) -> list[str]:
+    """One line a place in the file: where a value may be of several kinds, one line says all that were possible."""
+    found: dict[str, list[str]] = {}
+    for entry in error.errors(include_url=False):
+        found.setdefault(_path(entry, document), []).append(_describe(entry))
+    return [f"{path}: {' or '.join(dict.fromkeys(messages))}" for path, messages in found.items()]
+
+
+def _path(entry: Any, document: Any) -> str:
+    """The place in the file; pydantic's own names of alternatives are no part of it."""
+    path: list[str] = []
+    here = document
+    for part in entry["loc"]:
+        inside = part in here if isinstance(here, dict) else isinstance(here, list) and isinstance(part, int)
+        if inside:
+            here = here[part]
+        elif entry["type"] != "missing" or part != entry["loc"][-1]:
+            continue
+        path.append(str(part))
+    return ".".join(path) or "(whole file)"
+
+
 def _describe(entry: Any) -> str:
-    path = ".".join(str(part) for part in entry["loc"]) or "(whole file)"
     kind, given = entry["type"], entry.get("input")
     if kind == "extra_forbidden":
-        return f"{path}: unknown setting"
+        return "unknown setting"
     if kind == "missing":
-        return f"{path}: missing"
-    message = entry["msg"].removeprefix("Value error, ")
+        return "missing"
+    message: str = entry["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(given, dict | list) or repr(given) in message else f", got {given!r}"
-    return f"{path}: {message}{shown}"
+    return f"{message}{shown}"
 
 
 def _lay_over(document: dict[str, Any], parts: list[str], value: Any) -> None:
     for part in parts[:-1]:
-        document = document.setdefault(part, {})
+        inner = document.setdefault(part, {})
+        if not isinstance(inner, dict):
+            inner = document[part] = {}
+        document = inner
     document[parts[-1]] = value

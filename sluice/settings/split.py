@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sluice.settings.base import Duration, Section
+from sluice.settings.base import Duration, Instant, Section
 
 
 class TimeSplit(Section):
@@ -22,7 +21,7 @@ class TimeSplit(Section):
     validation: Duration
     gap: Duration = Field("0s", validate_default=True)
     test: Duration
-    test_end: datetime | None = Field(None, description="Default: the last event whose label has arrived.")
+    test_end: Instant | None = Field(None, description="Default: the last event whose label has arrived.")
 
 
 class RandomSplit(Section):

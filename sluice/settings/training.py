@@ -56,7 +56,7 @@ class Candidate(Section):
     params: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     search: Search | None = None
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class Memory(Section):
