@@ -105,8 +105,10 @@ def _filter(
     leave_out("not_arrived", None if data.columns.arrival is None else pl.col("arrival") <= now)
     leave_out("not_sampled", None if sample >= 1.0 else _sampled(rows, use_case, sample, sample_entity))
     if rows.height == 0:
-        reasons = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
-        raise DataError(f"no event is left: {reasons}", "correct data.start, data.end or the sample")
+        reasons = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)
+        raise DataError(
+            f"no event is left: {reasons or 'all rows are bad'}", "correct data.start, data.end, columns or the sample"
+        )
     return rows, counts
 
 

@@ -22,9 +22,10 @@ class Typed:
 
     def required(self) -> Typed:
         """A missing value is a problem as well."""
-        others = [wrong for _, wrong in self.problems]
-        silent = self.value.is_null() & ~pl.any_horizontal(*others) if others else self.value.is_null()
-        return Typed(self.value, [*self.problems, ("missing", silent)])
+        missing = self.value.is_null()
+        for _, wrong in self.problems:
+            missing &= ~wrong.fill_null(False)
+        return Typed(self.value, [*self.problems, ("missing", missing)])
 
 
 def text(column: str, dtype: pl.DataType, *, empty_is_missing: bool = False) -> Typed:
@@ -52,11 +53,12 @@ def number(column: str, dtype: pl.DataType, settings: ValueColumn) -> Typed:
     if dtype == pl.String:
         problems.append(("not a number", raw.is_not_null() & raw.cast(pl.Float64, strict=False).is_null()))
     if settings.min is not None:
-        problems.append((f"below {settings.min:g}", value < settings.min))
+        problems.append((f"below {settings.min:g}", value.is_finite() & (value < settings.min)))
     if settings.max is not None:
-        problems.append((f"above {settings.max:g}", value > settings.max))
+        problems.append((f"above {settings.max:g}", value.is_finite() & (value > settings.max)))
     if settings.unit is not None:
-        problems.append((f"too large to be counted in units of {settings.unit:g}", value.abs() / settings.unit > EXACT))
+        too_large = value.is_finite() & (value.abs() / settings.unit > EXACT)
+        problems.append((f"too large to be counted in units of {settings.unit:g}", too_large))
     return Typed(value, problems)
 
 
