@@ -11,7 +11,7 @@ from feast import Entity, FeatureService, FileSource, PushSource, StreamFeatureV
 from feast.aggregation import Aggregation
 from feast.value_type import ValueType
 
-from sluice.features.state import window_fields
+from sluice.features.state import state_view, watermark_view, window_fields
 from sluice.windows.definition import EXACT
 
 HOUR = timedelta(hours=1)
@@ -75,5 +75,11 @@ terminal_risk = StreamFeatureView(
     online=False,
     tags={"stream": "labels"},
 )
+
+# What is online: the tiles that those windows are answered from, and how far the updater has come.
+card_state = state_view(card, card_id)
+terminal_state = state_view(terminal, terminal_id)
+terminal_risk_state = state_view(terminal_risk, terminal_id)
+stream, streams_state = watermark_view()
 
 fraud_v1 = FeatureService(name="fraud_v1", features=[card, terminal, terminal_risk])

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from feast import FeatureStore
 
 from sluice.errors import DataError
 from sluice.features.repository import Service, quiet_feast, read_repository, service_of
 from sluice.features.request import EVENT_TIME, request_features
-from sluice.features.stores import open_store
+from sluice.features.stores import historical_store
 from sluice.settings import UseCase
 from sluice.settings.features import ValueFeature
 from sluice.steps import Progress, silent
@@ -65,7 +66,7 @@ def feature_rows(
         service = service_of(repository, features.service)
         with tempfile.TemporaryDirectory(prefix="sluice-features-") as folder:
             sources = _write_sources(events, labels, Path(folder), progress)
-            store = open_store(repository, Path(folder), _project(use_case.name), sources=sources)
+            store = historical_store(repository, Path(folder), sources)
             progress("windows", 1, 3, f"{rows.height:,} rows through Feast's get_historical_features")
             rows = rows.hstack(_windows(store, service, rows))
     progress("request features", 2, 3)
@@ -75,11 +76,11 @@ def feature_rows(
     return rows.with_columns(_series(name, values) for name, values in made.items())
 
 
-def _windows(store: object, service: Service, rows: pl.DataFrame) -> pl.DataFrame:
+def _windows(store: FeatureStore, service: Service, rows: pl.DataFrame) -> pl.DataFrame:
     frame = rows.rename({"event_time": "event_timestamp"}).to_pandas(use_pyarrow_extension_array=True)
     with quiet_feast():
-        wanted = store.get_feature_service(service.name)  # type: ignore[attr-defined]
-        job = store.get_historical_features(frame, wanted, filter_by_created_timestamp=True)  # type: ignore[attr-defined]
+        wanted = store.get_feature_service(service.name)
+        job = store.get_historical_features(frame, wanted, filter_by_created_timestamp=True)
         table: pa.Table = job.to_arrow()
     answered = pl.from_arrow(table.select(list(service.names)))
     assert isinstance(answered, pl.DataFrame)
@@ -110,10 +111,6 @@ def _columns(use_case: UseCase, asked: pl.DataFrame, rows: pl.DataFrame) -> dict
 
 def _series(name: str, values: np.ndarray) -> pl.Series:
     return pl.Series(name, values, dtype=pl.String if values.dtype == object else pl.Float64)
-
-
-def _project(name: str) -> str:
-    return name.replace("-", "_")
 
 
 def _require(table: pl.DataFrame, names: list[str]) -> None:

@@ -5,6 +5,7 @@ A version keeps its schema; training, gate, batch scoring and server all call `t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -89,12 +90,24 @@ def to_matrix(schema: FeatureSchema, rows: pl.DataFrame) -> np.ndarray:
         raise FeatureError(
             f"the rows have no feature {', '.join(missing)}", "use the feature service that the version pins"
         )
-    matrix = np.empty((rows.height, len(schema.columns)), dtype=np.float32)
-    for i, column in enumerate(schema.columns):
+    columns: dict[str, Any] = {}
+    for column in schema.columns:
         series = rows.get_column(column.name)
-        values = series.to_list() if column.kind == "category" else series.cast(pl.Float64).to_numpy()
-        matrix[:, i] = encode(column, values)
-    return matrix
+        columns[column.name] = series.to_list() if column.kind == "category" else series.cast(pl.Float64).to_numpy()
+    return encode_columns(schema, columns, rows.height)
+
+
+def encode_columns(schema: FeatureSchema, columns: Mapping[str, Any], height: int) -> np.ndarray:
+    """The matrix of columns that are arrays or lists already: what the server calls, and `to_matrix` as well.
+
+    Args:
+        columns: by name, float64 [height] with NaN for a missing number, or strings and None for a category.
+    """
+    matrix = np.empty((height, len(schema.columns)), dtype=np.float32)
+    for i, column in enumerate(schema.columns):
+        matrix[:, i] = encode(column, columns[column.name]) if column.kind == "category" else columns[column.name]
+    fills = np.array([np.nan if column.fill is None else column.fill for column in schema.columns], dtype=np.float32)
+    return np.where(np.isnan(matrix), fills, matrix)
 
 
 def encode(column: FeatureColumn, values: Any) -> np.ndarray:

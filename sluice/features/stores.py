@@ -9,38 +9,76 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from feast import FeatureStore, RepoConfig
 
-from sluice.features.repository import Repository, quiet_feast
+from sluice.errors import FeatureError
+from sluice.features.repository import Repository, Service, quiet_feast
+from sluice.settings.features import Online
 
-OFFLINE_STORE = "sluice.windows.feast_store.WindowOfflineStore"
-_KEY_VERSION = 3
+_COMMON = {"provider": "local", "entity_key_serialization_version": 3}
+_WINDOWS = "sluice.windows.feast_store.WindowOfflineStore"
 
 
-def open_store(
-    repository: Repository,
-    folder: Path,
-    project: str,
-    *,
-    sources: Mapping[str, Path] | None = None,
-    online_store: Mapping[str, Any] | None = None,
-) -> FeatureStore:
-    """A feature store of the repository's definitions whose registry lies in `folder`, applied.
-
-    Args:
-        sources: files in place of those that the repository declares, by source name.
-        online_store: Feast's own settings of the online store; None: no online store.
-    """
+def historical_store(repository: Repository, folder: Path, sources: Mapping[str, Path]) -> FeatureStore:
+    """A store to ask for history: registry in `folder`, `sources` in place of the declared files by name."""
     config = RepoConfig(
-        project=project,
-        provider="local",
+        project="history",
         registry=str(folder / "registry.db"),
-        offline_store={"type": OFFLINE_STORE, "sources": {n: str(p.resolve()) for n, p in (sources or {}).items()}},
-        online_store=dict(online_store) if online_store else None,
-        entity_key_serialization_version=_KEY_VERSION,
+        offline_store={"type": _WINDOWS, "sources": {name: str(path.resolve()) for name, path in sources.items()}},
+        online_store=None,
         repo_path=repository.path.resolve(),
+        **_COMMON,
     )
+    return _applied(repository, folder, config)
+
+
+def online_config(service: Service, name: str, settings: Online, folder: Path) -> RepoConfig:
+    """Feast's settings of the state that serves one feature service of one use case.
+
+    The project's name holds a digest of the windows: a service whose windows change gets state of its own, beside
+    the old one, which a rollback then still finds.
+    """
+    folder = folder.resolve()
+    return RepoConfig(
+        project=f"{name.replace('-', '_')}_{service.name}_{service.digest[:8]}",
+        registry=str(folder / "registry.db"),
+        online_store=_online_store(settings, folder),
+        repo_path=folder,
+        **_COMMON,
+    )
+
+
+def apply_online(repository: Repository, config: RepoConfig, folder: Path) -> None:
+    """Register the definitions beside the state, once: `FeatureStore(repo_path=folder)` then opens it."""
+    note = folder / "feature_store.yaml"
+    document = {
+        "project": config.project,
+        "registry": str(folder.resolve() / "registry.db"),
+        "online_store": config.online_store.model_dump(mode="json", exclude_defaults=True)
+        | {"type": config.online_store.type},
+        **_COMMON,
+    }
+    text = yaml.safe_dump(document, sort_keys=False)
+    if note.is_file() and note.read_text(encoding="utf-8") == text:
+        return
+    _applied(repository, folder, config)
+    note.write_text(text, encoding="utf-8")
+
+
+def _online_store(settings: Online, folder: Path) -> dict[str, Any]:
+    if settings.store == "redis":
+        return {"type": "redis", "connection_string": settings.address}
+    return {"type": "sqlite", "path": str(folder / "online.db")}
+
+
+def _applied(repository: Repository, folder: Path, config: RepoConfig) -> FeatureStore:
     with quiet_feast():
         store = FeatureStore(repo_path=str(folder), config=config)
-        store.apply(list(repository.objects))
+        try:
+            store.apply(list(repository.objects))
+        except (ValueError, TypeError, OSError) as error:
+            raise FeatureError(
+                f"{repository.path}: Feast refuses its definitions: {error}", "`feast apply` there says the same"
+            ) from error
     return store
