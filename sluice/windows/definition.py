@@ -141,7 +141,8 @@ def view_from_feast(view: Any, columns: Collection[str] | None = None) -> Window
             one in with the whole window, and the two cannot be told apart.
     """
     problems: list[str] = []
-    keys = list(view.join_keys)
+    # Join keys are inferred when the view is applied; until then there are only the names of the entities.
+    keys = list(view.join_keys) or list(view.entities)
     if len(keys) != 1:
         problems.append(f"entities: a window is kept per one entity, this view has {len(keys)}: {', '.join(keys)}")
     stream = dict(view.tags).get(LABEL_STREAM_TAG, "events")

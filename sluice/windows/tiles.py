@@ -72,7 +72,7 @@ def apply(view: WindowView, state: TileState, batch: Entries, *, horizon_us: int
     An entry whose id (over labels: id, sign and time) is among the recent ones is a repeat and ignored; so is one
     whose arrival lies `horizon_us` or more behind the newest, as it can no longer be told from a repeat. Hence
     deliveries may be repeated and shuffled within the horizon: the state comes out the same. A late entry lands in
-    the tile of its own time. What no question up to `horizon_us` behind the newest entry can see is dropped.
+    the tile of its own time. What no question less than `horizon_us` behind the newest entry can see is dropped.
 
     Raises:
         FeatureError: a value too large to be summed exactly.
