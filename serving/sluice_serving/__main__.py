@@ -1,4 +1,4 @@
-"""`python -m sluice_serving FOLDER --digest D --online FOLDER`: one version, one process."""
+"""`python -m sluice_serving FOLDER --digest D --keys FOLDER --online FOLDER`: one version, one process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,22 @@ def main(arguments: list[str]) -> int:
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]
     try:
+        from sluice.registry.keys import Keys
         from sluice_serving.server import serve
 
-        serve(given.folder, given.digest, given.online, host=given.host, port=given.port, announce=sys.stdout)
+        keys = None if given.digest_only else Keys.open(given.keys)
+        key = given.pseudonym_key.read_bytes() if given.pseudonym_key else None
+        serve(
+            given.folder,
+            given.digest,
+            given.online,
+            keys,
+            host=given.host,
+            port=given.port,
+            root=given.root,
+            announce=sys.stdout,
+            pseudonym_key=key,
+        )
     except IntegrityError as error:
         print(error, file=sys.stderr)
         return REFUSED
@@ -35,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="a version's folder, as the registry fetches it")
     parser.add_argument("--digest", required=True, help="the version's digest; anything else is refused")
     parser.add_argument("--online", required=True, type=Path, help="the folder of the online store")
+    trust = parser.add_mutually_exclusive_group(required=True)
+    trust.add_argument("--keys", type=Path, help="folder of the public keys (gate.pub) that are trusted")
+    trust.add_argument("--digest-only", action="store_true", help="trust the digest without a signature")
+    parser.add_argument("--root", type=Path, help="folder of the feature repository's path; default: here")
+    parser.add_argument("--pseudonym-key", type=Path, help="file with the secret for hashed personal columns")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
     parser.add_argument("--port", type=int, help="port to listen on; 0: a free one; default: serving.port")
     return parser

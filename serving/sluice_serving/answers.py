@@ -15,11 +15,11 @@ import numpy as np
 class Scored:
     """Scored rows of one request, in its order.
 
-    `scores` float32 [n] or [n, k]; `matrix` float32 [n, d]; `unknown` and `stale` name entities a row;
+    `scores` float32 [n] or [n, k]; `matrix` float32 [n, d]; `unknown` names entities a row, `stale` streams;
     `ahead` and `repeated` are bool [n].
     """
 
-    event_id: list[str]
+    event_id: list[str | None]
     scores: np.ndarray
     matrix: np.ndarray
     unknown: Sequence[tuple[str, ...]] = field(default_factory=list)

@@ -13,7 +13,8 @@ import numpy as np
 from kserve import InferRequest, InferResponse, Model
 
 from sluice.errors import RequestError, SluiceError
-from sluice.features.online import Composed, Requests
+from sluice.features.lookup import Requests
+from sluice.features.online import Composed
 from sluice.settings.use_case import UseCase
 from sluice_serving import tensors
 from sluice_serving.answers import Identity, Scored, joined, v1_answer
@@ -110,7 +111,7 @@ class SluiceModel(Model):  # type: ignore[misc]
         composed = self._online.compose(requests)
         scores = self._graph.score(composed.matrix)
         return Scored(
-            requests.event_id,
+            list(requests.event_id),
             scores,
             composed.matrix,
             composed.unknown,

@@ -64,7 +64,7 @@ def v1_response(model: SluiceModel) -> dict[str, Any]:
         "score": {"type": "array", "items": score} if classes else score,
         "features": {"type": "array", "items": {"type": ["number", "null"]}},
         "unknown": names if names["items"]["enum"] else {"type": "array"},  # type: ignore[index]
-        "stale": names if names["items"]["enum"] else {"type": "array"},  # type: ignore[index]
+        "stale": {"type": "array", "items": {"type": "string", "enum": ["events", "labels"]}},
         "ahead": {"type": "boolean"},
         "repeated": {"type": "boolean"},
     }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sluice.errors import RequestError
-from sluice.features.online import Requests
+from sluice.features.lookup import Requests
 from sluice.ingest.personal import pseudonym
 from sluice.settings.data import ValueColumn
 from sluice.settings.use_case import UseCase

@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from sluice.export.graph import Graph
 from sluice.features.online import OnlineFeatures
+from sluice.registry.keys import Keys
 from sluice_serving.answers import Identity
 from sluice_serving.application import Server
 from sluice_serving.metrics import Metrics
@@ -30,9 +31,11 @@ def serve(
     folder: Path,
     digest: str,
     online_folder: Path,
+    keys: Keys | None,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    root: Path | None = None,
     announce: TextIO | None = None,
     pseudonym_key: bytes | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -43,6 +46,8 @@ def serve(
         folder: the version as `Registry.fetch` writes it.
         digest: the version that may be served; anything else in the folder is refused.
         online_folder: where tile state lies (SQLite); Redis is named by the use case.
+        keys: whose public ones are trusted; None trusts the digest alone.
+        root: folder that the use case's `features.repo` is relative to; default: the working directory.
         port: 0 takes a free one; None takes the use case's.
         pseudonym_key: the secret that ingest was given for hashed personal columns.
         announce: one JSON line is written there when the server listens: address, model, version.
@@ -51,8 +56,8 @@ def serve(
         IntegrityError: the folder is not what digest and signature say.
         FeatureError, ExportError: the online store or the graph cannot be opened.
     """
-    servable = load_servable(folder, digest)
-    online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema)
+    servable = load_servable(folder, digest, keys)
+    online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema, root=root)
     model = build_model(servable, online, clock=clock, pseudonym_key=pseudonym_key, registry=REGISTRY)
     listener = listen(host, servable.use_case.serving.port if port is None else port)
     server = Server(listener, GRACE_SECONDS)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 
-from sluice.features.online import Requests
+from sluice.features.lookup import Requests
 from sluice_serving.answers import Identity, Scored, numbers, timestamp
 from sluice_serving.requests import Field, InvalidRequestError, RequestReader
 

@@ -10,11 +10,13 @@ from typing import Any
 from sluice import digests
 from sluice.errors import IntegrityError
 from sluice.features.schema import FeatureSchema
+from sluice.registry.keys import Keys
+from sluice.registry.signing import read_folder, verify_folder
+from sluice.registry.version import Version
 from sluice.settings import parse_use_case
 from sluice.settings.use_case import UseCase
 
-MANIFEST, GRAPH, SCHEMA, SETTINGS = "version.json", "model.onnx", "schema.json", "settings.json"
-_RESTORE = "fetch the version again from the store (`sluice serve` does); `sluice verify` checks the store"
+GRAPH, SCHEMA, SETTINGS = "model.onnx", "schema.json", "settings.json"
 
 
 @dataclass(frozen=True)
@@ -29,33 +31,32 @@ class Servable:
     document: dict[str, Any]
 
 
-def load_servable(folder: Path, digest: str) -> Servable:
-    """The version in `folder` (what `Registry.fetch` writes), when it is the one with this digest.
+def load_servable(folder: Path, digest: str, keys: Keys | None = None) -> Servable:
+    """The version in `folder` (what `Registry.fetch` writes), when it is the one with this digest and signed.
 
-    Every file is hashed as it is read, and the graph is served from those very bytes.
+    What is served are the very bytes that were hashed here.
+
+    Args:
+        keys: whose public ones are trusted; None only where the signature was checked before (or there is no gate).
 
     Raises:
-        IntegrityError: a file is missing, or is not what the digest says.
+        IntegrityError: a file is missing, is not what the digest says, or no trusted key signed the version.
     """
-    manifest = _read(folder / MANIFEST)
-    found = digests.of_bytes(manifest)
-    if found != digest:
-        raise IntegrityError(f"{folder} holds version {found[:12]}, not {digest[:12]}", _RESTORE)
-    content = json.loads(manifest)
-    names: dict[str, str] = content["files"]
-    document: dict[str, Any] = content["document"]
-    graph = document.get("graph", GRAPH)
-    missing = [name for name in (graph, SCHEMA, SETTINGS) if name not in names]
+    version = read_folder(folder) if keys is None else verify_folder(folder, keys, digest)
+    if version.digest != digest:
+        raise IntegrityError(f"{folder} holds version {version.digest}, expected {digest}", "fetch the version anew")
+    graph = str(version.document.get("graph", GRAPH))
+    missing = [name for name in (graph, SCHEMA, SETTINGS) if name not in version.files]
     if missing:
         raise IntegrityError(f"version {digest[:12]} has no {', '.join(missing)}", "it is not a version for serving")
-    files = {name: _verified(folder, name, expected) for name, expected in names.items()}
+    schema, settings = (_read(folder, version, name) for name in (SCHEMA, SETTINGS))
     return Servable(
         digest,
-        content["model"],
-        _use_case(json.loads(files[SETTINGS]), f"{folder / SETTINGS}"),
-        FeatureSchema.from_document(json.loads(files[SCHEMA])),
-        files[graph],
-        document,
+        version.model,
+        _use_case(json.loads(settings), str(folder / SETTINGS)),
+        FeatureSchema.from_document(json.loads(schema)),
+        _read(folder, version, graph),
+        version.document,
     )
 
 
@@ -64,16 +65,11 @@ def _use_case(settings: dict[str, Any], where: str) -> UseCase:
     return parse_use_case({"gate": {"metric": settings["training"]["metric"]}, **settings}, where)
 
 
-def _verified(folder: Path, name: str, expected: str) -> bytes:
-    data = _read(folder / name)
-    found = digests.of_bytes(data)
-    if found != expected:
-        raise IntegrityError(f"{folder / name} has digest {found[:12]}, the version says {expected[:12]}", _RESTORE)
-    return data
-
-
-def _read(path: Path) -> bytes:
+def _read(folder: Path, version: Version, name: str) -> bytes:
     try:
-        return path.read_bytes()
+        data = (folder / name).read_bytes()
     except OSError as error:
-        raise IntegrityError(f"{path} cannot be read: {error.strerror}", _RESTORE) from None
+        raise IntegrityError(f"{folder / name} cannot be read: {error.strerror}", "fetch the version anew") from None
+    if digests.of_bytes(data) != version.files[name]:
+        raise IntegrityError(f"{folder / name} changed while it was read", "fetch the version anew")
+    return data

@@ -1,0 +1,149 @@
+"""A small front on one address: passes each request on to one of several servers, by weight.
+
+It splits by request, not by connection, and forwards bytes as they are: HTTP/1.1 with Content-Length, as our clients
+and servers speak it. It is for one machine; on a cluster the gateway does this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+Target = tuple[str, int]
+Pool = dict[Target, tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+T = TypeVar("T")
+
+_HEAD_LIMIT = 64 * 1024
+_BROKEN = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError)
+
+
+class Front:
+    """The address that clients know, in a thread with an event loop of its own. `seed`: of the split."""
+
+    def __init__(self, host: str, port: int, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._targets: list[Target] = []
+        self._weights: list[int] = []
+        self._in_flight: Counter[Target] = Counter()
+        self._clients: set[asyncio.Task[Any]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)
+        self._thread.start()
+        self._server = self._run(asyncio.start_server(self._client, host, port, limit=_HEAD_LIMIT))
+        self.address = "http://{}:{}".format(*self._server.sockets[0].getsockname()[:2])
+
+    def split(self, weights: Mapping[Target, int]) -> None:
+        """From the next request on; targets with weight 0 get none."""
+
+        async def switch() -> None:
+            self._targets = [target for target, weight in weights.items() if weight]
+            self._weights = [weight for weight in weights.values() if weight]
+
+        self._run(switch())
+
+    def drain(self, target: Target, timeout: float) -> bool:
+        """Wait until all requests to a target are answered; False when some are not in `timeout` seconds."""
+
+        async def wait() -> None:
+            while self._in_flight[target]:
+                await asyncio.sleep(0.005)
+
+        try:
+            self._run(asyncio.wait_for(wait(), timeout))
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Stop listening, let go of all connections and end the thread."""
+
+        async def stop() -> None:
+            self._server.close()
+            for task in self._clients:
+                task.cancel()
+            await asyncio.gather(*self._clients, return_exceptions=True)
+
+        self._run(stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._clients.add(task)
+        pool: Pool = {}
+        try:
+            while (message := await _read(reader)) is not None:
+                writer.write(await self._pass_on(message, pool))
+                await writer.drain()
+        except (*_BROKEN, asyncio.CancelledError):
+            pass
+        finally:
+            self._clients.discard(task)
+            for _, upstream in pool.values():
+                upstream.close()
+            writer.close()
+
+    async def _pass_on(self, message: bytes, pool: Pool) -> bytes:
+        """One request to one target; a kept connection that has gone is opened anew, once."""
+        if not self._targets:
+            return _unavailable("no version has weight")
+        target = self._random.choices(self._targets, self._weights)[0]
+        self._in_flight[target] += 1
+        try:
+            if target in pool:
+                with suppress(*_BROKEN):
+                    return await _exchange(message, pool[target])
+                pool.pop(target)[1].close()
+            pool[target] = await asyncio.open_connection(*target, limit=_HEAD_LIMIT)
+            return await _exchange(message, pool[target])
+        except _BROKEN as error:
+            if target in pool:
+                pool.pop(target)[1].close()
+            return _unavailable(f"the version's server does not answer: {type(error).__name__}")
+        finally:
+            self._in_flight[target] -= 1
+
+
+async def _exchange(message: bytes, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+    reader, writer = connection
+    writer.write(message)
+    await writer.drain()
+    answer = await _read(reader, has_body=not message.startswith(b"HEAD "))
+    if answer is None:
+        raise ConnectionResetError
+    return answer
+
+
+async def _read(reader: asyncio.StreamReader, *, has_body: bool = True) -> bytes | None:
+    """One message, head and body; None when the connection ended before it began."""
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        if error.partial:
+            raise
+        return None
+    length = 0
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+        if name.lower() == b"transfer-encoding":
+            raise ValueError("chunked bodies are not passed on")
+    return head + await reader.readexactly(length) if has_body and length else head
+
+
+def _unavailable(why: str) -> bytes:
+    body = json.dumps({"error": why, "hint": "try again", "problems": []}).encode()
+    head = f"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body

@@ -1,0 +1,110 @@
+"""Traffic on one machine: a process a version, and a front that splits requests between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sluice.errors import RequestError
+from sluice_serving.traffic.front import Front, Target
+from sluice_serving.traffic.process import ServerProcess
+
+_READY_SECONDS = 60.0
+_DRAIN_SECONDS = 30.0
+
+
+class LocalTraffic:
+    """Versions as child processes behind one address. Use it as a context: leaving it stops all of them.
+
+    Args:
+        arguments: of `python -m sluice_serving` for a version's digest; it fetches the version into a folder first.
+        logs: folder for the servers' logs, one file a version.
+        host, port: where clients call; port 0 takes a free one.
+        seed: of the split.
+    """
+
+    def __init__(
+        self,
+        arguments: Callable[[str], Sequence[str]],
+        logs: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        seed: int = 0,
+        ready_seconds: float = _READY_SECONDS,
+    ) -> None:
+        self._arguments, self._logs, self._ready_seconds = arguments, logs, ready_seconds
+        self._front = Front(host, port, seed)
+        self._servers: dict[str, ServerProcess] = {}
+        self._weights: dict[str, int] = {}
+
+    @property
+    def endpoint(self) -> str:
+        """The front's address."""
+        return self._front.address
+
+    def prepare(self, version: str) -> None:
+        """Start the version's server and wait until it is ready; one that has died is started anew."""
+        server = self._servers.get(version)
+        if server is not None and server.process.poll() is None:
+            return
+        server = ServerProcess(self._arguments(version), self._logs / f"{version[:12]}.log")
+        server.wait_ready(self._ready_seconds)
+        self._servers[version] = server
+        self._weights.setdefault(version, 0)
+        self._split()
+
+    def weights(self) -> dict[str, int]:
+        """Percent of the requests by version."""
+        return dict(self._weights)
+
+    def set_weights(self, weights: Mapping[str, int]) -> None:
+        """Split the requests from the next one on."""
+        strangers = [version[:12] for version in weights if version not in self._servers]
+        if strangers:
+            raise RequestError(f"not prepared: {', '.join(strangers)}", hint="prepare a version before it gets weight")
+        if sum(weights.values()) != 100 or any(weight < 0 for weight in weights.values()):
+            raise RequestError(f"weights are whole percents that make 100, got {dict(weights)}")
+        self._weights = {version: weights.get(version, 0) for version in self._servers}
+        self._split()
+
+    def retire(self, version: str) -> None:
+        """Stop a version's server after its requests in flight are answered."""
+        if version not in self._servers:
+            return
+        if self._weights[version]:
+            raise RequestError(f"{version[:12]} still has {self._weights[version]} %", hint="give it weight 0 first")
+        server = self._servers.pop(version)
+        del self._weights[version]
+        self._split()
+        self._front.drain(_target(server), _DRAIN_SECONDS)
+        server.stop()
+
+    def promote(self, version: str) -> None:
+        """Have one version take everything: prepare it, switch, retire the others."""
+        self.prepare(version)
+        self.set_weights({version: 100})
+        for other in [known for known in self._servers if known != version]:
+            self.retire(other)
+
+    def close(self) -> None:
+        """Stop the front and every server."""
+        self._front.close()
+        for server in self._servers.values():
+            server.stop()
+        self._servers.clear()
+
+    def __enter__(self) -> LocalTraffic:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _split(self) -> None:
+        self._front.split({_target(self._servers[version]): weight for version, weight in self._weights.items()})
+
+
+def _target(server: ServerProcess) -> Target:
+    address = urlsplit(server.address)
+    return str(address.hostname), int(address.port or 0)
