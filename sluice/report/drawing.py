@@ -1,0 +1,86 @@
+"""From a Vega-Lite chart to inline SVG that follows the page's light and dark colours and loads nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import altair as alt
+import vl_convert
+from markupsafe import Markup
+
+WIDTH = 440
+"""Pixels of a chart's plot: two stand side by side on a desk, one fits a phone without shrinking to dust."""
+
+# Stand-ins that no palette uses; the drawn SVG has the page's variables in their place.
+INK, MUTED, GRID = "#0a0001", "#0a0002", "#0a0003"
+CHALLENGER, CHAMPION, NEGATIVE, POSITIVE = "#0a0004", "#0a0005", "#0a0006", "#0a0007"
+RUNGS = ("#0a0008", "#0a0009", "#0a000a", "#0a000b")
+_VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    CHALLENGER: "--challenger",
+    CHAMPION: "--champion",
+    NEGATIVE: "--negative",
+    POSITIVE: "--positive",
+    **{colour: f"--rung-{i + 1}" for i, colour in enumerate(RUNGS)},
+}
+_AXIS = {
+    "labelColor": MUTED,
+    "titleColor": INK,
+    "titleFontWeight": "normal",
+    "gridColor": GRID,
+    "domainColor": MUTED,
+    "tickColor": MUTED,
+    "labelFontSize": 11,
+    "titleFontSize": 12,
+    "labelLimit": 220,
+}
+_CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "DejaVu Sans, Verdana, sans-serif",
+    "view": {"stroke": None},
+    "axis": _AXIS,
+    "legend": {
+        "labelColor": INK,
+        "title": None,
+        "orient": "top",
+        "labelFontSize": 12,
+        "symbolStrokeWidth": 3,
+        "labelLimit": 260,
+        "columns": 3,
+    },
+    "header": {"labelColor": INK, "titleColor": INK},
+    "title": {"color": INK, "fontSize": 12, "fontWeight": "normal", "anchor": "start"},
+    "text": {"color": INK},
+}
+
+
+class Drawer:
+    """Draws charts for one page: names inside the SVGs (clip paths, gradients) are unique on that page."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def svg(self, chart: Any, label: str) -> Markup:
+        """The chart as an `<svg>` element that scales with its place; `label` is what a screen reader says."""
+        drawn = vl_convert.vegalite_to_svg(chart.to_dict(), config=_CONFIG, allowed_base_urls=[])
+        for colour, variable in _VARIABLES.items():
+            drawn = drawn.replace(colour, f"var({variable})")
+        prefix = f"c{next(self._numbers)}-"
+        drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", drawn)
+        head = Markup('<svg role="img" aria-label="{}" ').format(label)
+        return Markup(re.sub(r"^<svg ", lambda _: str(head), drawn, count=1))
+
+
+def rows(values: Sequence[dict[str, Any]]) -> Any:
+    """Inline data; nothing is fetched."""
+    return alt.InlineData(values=list(values))
+
+
+def percent(axis: str) -> Any:
+    """An axis from 0 to 1 in percent."""
+    return alt.Axis(title=axis, format="%")

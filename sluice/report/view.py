@@ -1,0 +1,232 @@
+"""What the templates show, from the evidence: words and numbers ready to be read, and the drawn charts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sluice.report import charts
+from sluice.report.drawing import Drawer
+from sluice.report.evidence import CHALLENGER, Evidence
+from sluice.report.words import (
+    MOVED,
+    contender_name,
+    day,
+    interval,
+    limits,
+    metric_name,
+    number,
+    outcome,
+    sentences,
+    short,
+)
+from sluice.settings.metrics import HIGHER_IS_BETTER
+
+
+def facts_of(evidence: Evidence) -> dict[str, Any]:
+    """What report and card share: outcome, checks, metrics, slices, data, features, digests. No charts."""
+    word, kind = outcome(evidence)
+    verdict = evidence.verdict
+    return {
+        "name": evidence.use_case.name,
+        "task": evidence.use_case.task,
+        "about": evidence.use_case.about.model_dump(),
+        "outcome": {"word": word, "kind": kind, "sentences": sentences(evidence)},
+        "verdict": verdict,
+        "checks": [_check(check) for check in verdict["checks"]],
+        "metric": metric_name(evidence, verdict["metric"]),
+        "metrics": _metrics(evidence),
+        "slices": _slices(evidence),
+        "candidates": _candidates(evidence),
+        "chosen": evidence.chosen,
+        "features": _features(evidence),
+        "parts": _parts(evidence),
+        "left_out": [(name, number(count)) for name, count in evidence.split["left_out"].items() if count],
+        "ingest": _ingest(evidence.ingest),
+        "digests": _digests(evidence),
+        "limits": limits(evidence),
+        "run": evidence.run,
+        "written": f"{evidence.written:%Y-%m-%d %H:%M} UTC" if evidence.written else "",
+        "confidence": f"{evidence.use_case.evaluation.bootstrap.confidence:.0%}",
+        "cluster": evidence.use_case.evaluation.bootstrap.cluster,
+    }
+
+
+def drawings_of(evidence: Evidence) -> dict[str, Any]:
+    """The report's charts as inline SVG by name, None where there is nothing to draw."""
+    drawer = Drawer()
+    shown = {name: contender_name(evidence, name) for name in evidence.evaluations}
+    scale = charts.colours(list(shown), shown)
+    everybody = {shown[name]: document for name, document in evidence.evaluations.items()}
+    duel = {shown[name]: evidence.evaluations[name] for name in (CHALLENGER, evidence.rival) if name in shown}
+    metric = evidence.verdict["metric"]
+    title = metric_name(evidence, metric)
+    mine = evidence.challenger or {}
+    found = {
+        "compared": charts.intervals(_compared(everybody, metric), title, scale, legend=False),
+        "pr": charts.curve(everybody, "pr", scale),
+        "roc": charts.curve(everybody, "roc", scale),
+        "histogram": charts.histogram(mine),
+        "rival_histogram": charts.histogram(evidence.evaluations[evidence.rival]) if evidence.rival else None,
+        "calibration": charts.calibration(duel, scale),
+        "days": charts.days(duel, metric, title, scale),
+        "drift": charts.drift(evidence.drift),
+        "confusion": charts.confusion(mine),
+        "residuals": charts.residuals(mine),
+    }
+    drawn = {name: None if chart is None else drawer.svg(chart, f"{title}: {name}") for name, chart in found.items()}
+    curves = {c["id"]: charts.training(c) for c in evidence.candidates}
+    return {
+        **drawn,
+        "slices": _slice_drawings(evidence, duel, scale, drawer),
+        "training": {name: drawer.svg(chart, f"training of {name}") for name, chart in curves.items() if chart},
+        "rival_name": contender_name(evidence, evidence.rival) if evidence.rival else "",
+    }
+
+
+def _compared(everybody: Mapping[str, Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
+    found = [{"place": who, "who": who, **document["metrics"][metric]} for who, document in everybody.items()]
+    return sorted(found, key=lambda f: -(f["estimate"] or 0.0))
+
+
+def _slice_metric(evidence: Evidence) -> str:
+    metric = str(evidence.verdict["metric"])
+    return evidence.use_case.training.metric if metric == "card_precision" else metric
+
+
+def _slice_drawings(evidence: Evidence, duel: Mapping[str, Any], scale: Any, drawer: Drawer) -> dict[str, Any]:
+    metric, found = _slice_metric(evidence), {}
+    for column in dict.fromkeys(part["column"] for document in duel.values() for part in document["slices"]):
+        figures = [
+            {"place": part["value"], "who": who, **part["metrics"][metric]}
+            for who, document in duel.items()
+            for part in document["slices"]
+            if part["column"] == column and metric in part["metrics"]
+        ]
+        chart = charts.intervals(figures, metric_name(evidence, metric), scale, legend=True)
+        if chart is not None:
+            found[column] = drawer.svg(chart, f"{metric} by {column}")
+    return found
+
+
+def _check(check: Mapping[str, Any]) -> dict[str, Any]:
+    figures = [(name.replace("_", " "), number(value)) for name, value in check["figures"].items()]
+    against = check["figures"].get("against")
+    return {
+        "name": check["name"],
+        "against": "" if against in (None, check["name"]) else str(against),
+        "passed": check["passed"],
+        "text": check["text"],
+        "threshold": "" if check["threshold"] is None else number(check["threshold"]),
+        "figures": figures,
+    }
+
+
+def _metrics(evidence: Evidence) -> dict[str, Any]:
+    if evidence.challenger is None:
+        return {"contenders": [], "rows": []}
+    up = HIGHER_IS_BETTER[evidence.use_case.task]
+    rows = []
+    for name in evidence.challenger["metrics"]:
+        cells = [interval(document["metrics"][name]) for document in evidence.evaluations.values()]
+        rows.append({"name": metric_name(evidence, name), "better": "higher" if up[name] else "lower", "cells": cells})
+    return {"contenders": [contender_name(evidence, name) for name in evidence.evaluations], "rows": rows}
+
+
+def _slices(evidence: Evidence) -> list[dict[str, Any]]:
+    rival = evidence.evaluations.get(evidence.rival or "", {})
+    theirs = {(part["column"], part["value"]): part["metrics"] for part in rival.get("slices", [])}
+    metric, found = _slice_metric(evidence), []
+    for part in (evidence.challenger or {}).get("slices", []):
+        other = theirs.get((part["column"], part["value"]), {}).get(metric)
+        found.append(
+            {
+                "column": part["column"],
+                "value": part["value"],
+                "rows": number(part["rows"]),
+                "mean_label": number(part["mean_label"]),
+                "challenger": interval(part["metrics"][metric]),
+                "rival": interval(other) if other else "",
+            }
+        )
+    return found
+
+
+def _candidates(evidence: Evidence) -> list[dict[str, Any]]:
+    found = []
+    for candidate in evidence.candidates:
+        run, search = candidate.get("run", {}), candidate.get("search")
+        found.append(
+            {
+                "id": candidate["id"],
+                "kind": candidate["kind"],
+                "validation": number(candidate["metric"]["validation"]),
+                "metric": metric_name(evidence, candidate["metric"]["name"]),
+                "chosen": candidate["id"] == evidence.chosen,
+                "seconds": number(run.get("seconds")),
+                "speed": number(round(run["rows_per_second"])) if run.get("rows_per_second") else "–",
+                "trials": number(len(search["trials"])) if search and "trials" in search else "",
+                "params": [(name, _shown(value)) for name, value in candidate["params"].items()],
+                "notes": [(n.replace("_", " "), _shown(v)) for n, v in candidate.get("notes", {}).items()],
+                "parity": number(candidate.get("parity", {}).get("largest_difference")),
+                "int8": [(n.replace("_", " "), _shown(v)) for n, v in (candidate.get("int8") or {}).items()],
+            }
+        )
+    return found
+
+
+def _features(evidence: Evidence) -> list[dict[str, Any]]:
+    moved = {document["feature"]: document for document in evidence.drift}
+    found = []
+    for column in evidence.schema["columns"]:
+        drift = moved.get(column["name"], {})
+        kind = f"category, {len(column['vocabulary'])} known" if column["kind"] == "category" else "number"
+        fill = "" if column["fill"] is None else f", missing as {number(float(column['fill']))}"
+        found.append(
+            {
+                "name": column["name"],
+                "kind": kind + fill,
+                **{key: number(drift.get(key)) for key in ("psi", "ks", "mean_reference", "mean_current")},
+                "missing": number(drift.get("missing_current")),
+                "moved": drift.get("psi", 0.0) > MOVED,
+            }
+        )
+    return found
+
+
+def _parts(evidence: Evidence) -> list[dict[str, str]]:
+    return [
+        {
+            "name": "sealed test" if name == "test" else name,
+            "rows": number(part["rows"]),
+            "mean_label": number(part["mean_label"]),
+            "start": day(part["start"]) if evidence.use_case.split.by == "time" else "",
+            "end": day(part["end"]) if evidence.use_case.split.by == "time" else "",
+        }
+        for name, part in evidence.split["parts"].items()
+    ]
+
+
+def _ingest(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for name, value in counts.items():
+        if isinstance(value, Mapping):
+            found += [(f"quarantined, {reason}", number(n)) for reason, n in value.items()]
+        else:
+            found.append((name.replace("_", " "), number(value)))
+    return found
+
+
+def _digests(evidence: Evidence) -> list[tuple[str, str, str]]:
+    found = {"version": evidence.version, **evidence.verdict.get("digests", {}), **evidence.digests}
+    return [(name, short(digest), digest) for name, digest in found.items() if digest]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(_shown(v) for v in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return f"{value:g}" if isinstance(value, float) else number(value)
