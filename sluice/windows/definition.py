@@ -77,6 +77,14 @@ class WindowView:
         if problems:
             raise SettingsError(f"windows of {self.name}", problems)
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Plans are looked up by view at every scored event.
+        return hash((self.name, self.entity, self.stream, self.hop_us, self.aggregations))
+
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The value columns, each once, in the order of the aggregations."""

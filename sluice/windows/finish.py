@@ -72,40 +72,45 @@ def contributions(view: WindowView, time: np.ndarray, sign: np.ndarray, values: 
     Raises:
         FeatureError: a value too large to be summed exactly.
     """
-    check_sizes(view, values)
+    there = values != NULL
+    whole = np.where(there, values, 0)
+    check_sizes(view, whole)
     out = np.empty((len(view.stats), time.shape[0]), dtype=np.int64)
-    for i, stat in enumerate(view.stats):
-        value = values[view.columns.index(stat.column)]
-        there = value != NULL
-        if stat.kind == "count":
-            out[i] = there * sign
-        elif stat.kind == "sum":
-            out[i] = np.where(there, value, 0) * sign
-        elif stat.kind == "squares_high":
-            out[i] = (np.where(there, value, 0) ** 2 >> _LIMB) * sign
-        elif stat.kind == "squares_low":
-            out[i] = (np.where(there, value, 0) ** 2 & (2**_LIMB - 1)) * sign
-        elif stat.kind == "last":
-            out[i] = np.where(there, time, NULL)
+    for i, (kind, column) in enumerate(_kept(view)):
+        if kind == "count":
+            np.multiply(there[column], sign, out=out[i])
+        elif kind == "sum":
+            np.multiply(whole[column], sign, out=out[i])
+        elif kind == "squares_high":
+            out[i] = (whole[column] ** 2 >> _LIMB) * sign
+        elif kind == "squares_low":
+            out[i] = (whole[column] ** 2 & (2**_LIMB - 1)) * sign
+        elif kind == "last":
+            out[i] = np.where(there[column], time, NULL)
         else:
-            out[i] = np.where(there, value, NO_MINIMUM if stat.kind == "min" else NULL)
+            out[i] = np.where(there[column], values[column], NO_MINIMUM if kind == "min" else NULL)
     return out
 
 
-def check_sizes(view: WindowView, values: np.ndarray) -> None:
-    """Refuse values whose sums could leave 64 bits: int64 [columns x entries].
+@lru_cache(maxsize=256)
+def _kept(view: WindowView) -> tuple[tuple[StatKind, int], ...]:
+    return tuple((stat.kind, view.columns.index(stat.column)) for stat in view.stats)
+
+
+def check_sizes(view: WindowView, whole: np.ndarray) -> None:
+    """Refuse values whose sums could leave 64 bits: int64 [columns x entries], 0 where missing.
 
     Raises:
         FeatureError: naming the column, the value and the bound.
     """
-    for column, value in zip(view.columns, values, strict=True):
+    if not whole.size:
+        return
+    for column, size, value in zip(view.columns, np.abs(whole).max(axis=1).tolist(), whole, strict=True):
         bound = LARGEST_SQUARED if column in view.squared_columns else LARGEST_VALUE
-        if not value.size or column not in view.numeric_columns:
-            continue
-        size = np.abs(np.where(value == NULL, 0, value))
-        if size.max() > bound:
+        if size > bound and column in view.numeric_columns:
             raise FeatureError(
-                f"windows of {view.name}: {column} holds {value[size.argmax()]} units, sums are exact up to {bound}",
+                f"windows of {view.name}: {column} holds {value[np.abs(value).argmax()]} units, "
+                f"sums are exact up to {bound}",
                 f"choose a coarser unit for {column} in data.columns.values",
             )
 

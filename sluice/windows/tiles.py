@@ -20,6 +20,8 @@ from sluice.windows.finish import NO_MINIMUM, NULL, contributions, finish
 TIME, ARRIVAL, SIGN, STATS = 0, 1, 2, 3
 """Rows of `TileState.recent`: an entry's time, arrival and sign, and from `STATS` on what it adds."""
 
+_ONE = np.ones(1, dtype=np.int64)
+
 
 @dataclass(frozen=True)
 class Entries:
@@ -244,21 +246,21 @@ def _gather(
         visible = state.recent[ARRIVAL, :upto] <= arrival_us
         time, added = time[visible], added[:, visible]
     out = np.empty((len(view.stats), len(view.widths)), dtype=np.int64)
+    since = [view.start(time_us, width) for width in view.widths]
+    begins = state.tile_index.searchsorted([start // view.hop_us for start in since]).tolist()
     end = int(state.tile_index.searchsorted(view.tile(time_us), side="right"))
-    for w, width in enumerate(view.widths):
-        start = view.start(time_us, width)
-        tiles = state.tile_stats[:, int(state.tile_index.searchsorted(start // view.hop_us)) : end]
-        recent = added[:, int(time.searchsorted(start)) :]
+    for w, (tile, entry) in enumerate(zip(begins, time.searchsorted(since).tolist(), strict=True)):
+        both = np.concatenate((state.tile_stats[:, tile:end], added[:, entry:]), axis=1)
         for rows, way, nothing in _ways(view):
-            out[rows, w] = way.reduce(np.concatenate((tiles[rows], recent[rows]), axis=1), axis=1, initial=nothing)
+            way.reduce(both[rows], axis=1, initial=nothing, out=out[rows, w])
     return out, later
 
 
 def _add_own(view: WindowView, stats: np.ndarray, time_us: int, own: Mapping[str, int | None]) -> None:
     """Count the event asked about in every window, in place; it is not its own predecessor."""
     values = [[NULL if (value := own.get(column)) is None else value] for column in view.columns]
-    one = np.ones(1, dtype=np.int64)
-    added = contributions(view, one * time_us, one, np.array(values, dtype=np.int64))
-    kept = len(view.stats) - view.lasts
+    added = contributions(view, np.array([time_us]), _ONE, np.array(values, dtype=np.int64))
+    if view.lasts:
+        added[-view.lasts :] = NULL
     for rows, way, _ in _ways(view):
-        way(stats[rows], added[rows], out=stats[rows], where=(np.arange(rows.start, rows.stop) < kept)[:, None])
+        way(stats[rows], added[rows], out=stats[rows])
