@@ -108,11 +108,15 @@ def check_sizes(view: WindowView, whole: np.ndarray) -> None:
     for column, size, value in zip(view.columns, np.abs(whole).max(axis=1).tolist(), whole, strict=True):
         bound = LARGEST_SQUARED if column in view.squared_columns else LARGEST_VALUE
         if size > bound and column in view.numeric_columns:
-            raise FeatureError(
-                f"windows of {view.name}: {column} holds {value[np.abs(value).argmax()]} units, "
-                f"sums are exact up to {bound}",
-                f"choose a coarser unit for {column} in data.columns.values",
-            )
+            raise too_large(view, column, int(value[np.abs(value).argmax()]), bound)
+
+
+def too_large(view: WindowView, column: str, value: int, bound: int = LARGEST_VALUE) -> FeatureError:
+    """The error for a value whose sums could leave 64 bits."""
+    return FeatureError(
+        f"windows of {view.name}: {column} holds {value} units, sums are exact up to {bound}",
+        f"correct the value, or choose a coarser unit for {column} in data.columns.values",
+    )
 
 
 def finish(view: WindowView, stats: np.ndarray, time: np.ndarray) -> np.ndarray:

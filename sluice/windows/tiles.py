@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sluice.windows.definition import WindowView
-from sluice.windows.finish import NO_MINIMUM, NULL, contributions, finish
+from sluice.windows.finish import LARGEST_VALUE, NO_MINIMUM, NULL, contributions, finish, too_large
 
 TIME, ARRIVAL, SIGN, STATS = 0, 1, 2, 3
 """Rows of `TileState.recent`: an entry's time, arrival and sign, and from `STATS` on what it adds."""
@@ -108,6 +108,9 @@ def answer(
     Returns:
         float64 [aggregations], NaN for null; and the flags. Entries later than the question are left out one by one
         as long as they are recent; behind the horizon only whole tiles after the question's own are.
+
+    Raises:
+        FeatureError: an own value too large to be summed exactly.
     """
     if view.stream == "labels":
         event_id = None
@@ -258,7 +261,12 @@ def _gather(
 
 def _add_own(view: WindowView, stats: np.ndarray, time_us: int, own: Mapping[str, int | None]) -> None:
     """Count the event asked about in every window, in place; it is not its own predecessor."""
-    values = [[NULL if (value := own.get(column)) is None else value] for column in view.columns]
+    values = []
+    for column in view.columns:
+        value = own.get(column)
+        if value is not None and abs(value) > LARGEST_VALUE:
+            raise too_large(view, column, value)
+        values.append([NULL if value is None else value])
     added = contributions(view, np.array([time_us]), _ONE, np.array(values, dtype=np.int64))
     if view.lasts:
         added[-view.lasts :] = NULL

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sluice.errors import FeatureError
 from sluice.windows.definition import Aggregation, WindowView
 from sluice.windows.finish import NULL
 from sluice.windows.materialise import build_states, entries_by_key
@@ -159,6 +160,13 @@ def test_an_unknown_key_has_empty_windows_and_its_first_event_counts() -> None:
     assert flags == (False, False)
     none = Entries([], *(np.empty(0, np.int64) for _ in range(3)), np.empty((1, 0), np.int64))
     assert same_state(apply(view, empty(view), none, horizon_us=1), empty(view))
+
+
+@pytest.mark.parametrize("amount", [2**41, -(2**63), 10**30])
+def test_an_own_value_that_could_not_be_summed_is_refused(amount: int) -> None:
+    view = view_of("events", 1)
+    with pytest.raises(FeatureError, match=f"amount holds {amount} units"):
+        answer(view, empty(view), 5, "e", {"amount": amount})
 
 
 def test_the_server_needs_numpy_only() -> None:
