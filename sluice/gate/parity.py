@@ -38,10 +38,11 @@ def features_recomputed(case: Case, sample: pl.DataFrame) -> Check:
     """
     ids = sample.get_column("event_id").to_list()
     truth = recompute(case.use_case, case.views, case.events, case.labels, ids)
-    names = [name for name in truth.columns if name != "event_id"]
+    given = [name for name in truth.columns if name != "event_id"]
+    taken = case.challenger.schema.names if case.challenger.schema else tuple(given)
+    unknown = sorted(set(taken) - set(given) - set(case.joined))
+    names = [name for name in given if name in taken]
     absent = [name for name in names if name not in sample.columns]
-    taken = case.challenger.schema.names if case.challenger.schema else ()
-    unknown = sorted(set(taken) - set(names) - set(case.joined))
     wrong = {name: _differing(sample, truth, name) for name in names if name not in absent}
     differing = {name: count for name, count in wrong.items() if count}
     figures: dict[str, Figure] = {

@@ -108,15 +108,17 @@ def _aggregate(
     at = _microseconds(event["event_time"])
     oldest = (at - aggregation.window_us) // view.hop_us
     inside = [
-        (_microseconds(time), row[aggregation.column])
+        (_microseconds(time), row)
         for time, row in seen
         if _microseconds(time) // view.hop_us > oldest and row[aggregation.column] is not None
     ]
     if aggregation.function == "count":
         return float(len(inside))
     if aggregation.function == "time_since_last":
-        return (at - max(time for time, _ in inside)) / 1e6 if inside else None
-    return _summary(aggregation.function, [int(value) for _, value in inside])
+        # The event itself is in every other window, but is not the last one before itself.
+        before = [time for time, row in inside if row["event_id"] != event["event_id"]]
+        return (at - max(before)) / 1e6 if before else None
+    return _summary(aggregation.function, [int(row[aggregation.column]) for _, row in inside])
 
 
 def _summary(function: str, values: Sequence[int]) -> float | None:

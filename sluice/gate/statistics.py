@@ -1,10 +1,10 @@
 """Is one scorer better than another on the same rows? Two answers, both by whole clusters, and both must say yes.
 
 *Swap test*: if the two were equal, which of a cluster's two score columns belongs to whom would be a coin's toss. The
-share of random swaps whose difference is at least the one found is an exact p-value, however few or uneven the clusters
-are (Fisher's randomisation test; Phipson & Smyth 2010 on the +1). *Paired cluster bootstrap*: the difference over
-clusters drawn with replacement; it gives interval and standard error, and it holds where two models are equally good
-without being alike, of which the swap test says nothing. docs/decisions/0006-gate.md has the measurements.
+share of random swaps whose difference is at least the one found is a p-value that holds however few or uneven the
+clusters are (Fisher's randomisation test; Phipson & Smyth 2010 on the +1). *Paired cluster bootstrap*: the difference
+over clusters drawn with replacement; it gives interval and standard error, and it holds where two models are equally
+good without being alike, of which the swap test says nothing. docs/decisions/0006-gate.md has the measurements.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from sluice.settings.metrics import HIGHER_IS_BETTER
 Floats = npt.NDArray[np.float64]
 _TIE = 1e-12
 """Differences this close are the same number, summed in another order."""
+_OF_RANKS = ("average_precision", "roc_auc", "roc_auc_ovr")
+"""Metrics that see the order of scores only."""
 _CHUNK_CELLS = 2_000_000
 
 
@@ -136,6 +138,8 @@ Swapped = Callable[[Floats], Floats]
 def _by_cluster(measure: Measure, ours: np.ndarray, theirs: np.ndarray) -> tuple[int, Swapped]:
     # Both columns lie in one table twice as long, so that a swap is a choice of one of a cluster's two halves.
     clusters = int(measure.cluster.max(initial=-1)) + 1
+    if measure.name in _OF_RANKS:
+        ours, theirs = _ranks(ours), _ranks(theirs)
     label, both = checked(
         measure.name, measure.task, np.concatenate([measure.label, measure.label]), np.concatenate([ours, theirs])
     )
@@ -146,6 +150,13 @@ def _by_cluster(measure: Measure, ours: np.ndarray, theirs: np.ndarray) -> tuple
         return measure.sign * (weigh(np.hstack([1 - coins, coins])) - weigh(np.hstack([coins, 1 - coins])))
 
     return clusters, swapped
+
+
+def _ranks(score: np.ndarray) -> Floats:
+    """Mid-ranks in 0..1 down each column: the same order, and two scorers of different sharpness on one scale."""
+    columns = np.asarray(score, dtype=np.float64).reshape(len(score), -1).T
+    ranks = [np.searchsorted(np.sort(c), c) + np.searchsorted(np.sort(c), c, side="right") for c in columns]
+    return np.stack(ranks, axis=1).reshape(np.shape(score)) / (2.0 * len(score))
 
 
 def _by_day(measure: Measure, ours: np.ndarray, theirs: np.ndarray) -> tuple[int, Swapped]:

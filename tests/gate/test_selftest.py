@@ -1,4 +1,4 @@
-"""The self-test on a small world: every broken challenger is refused, by a check that fits, and the sound one passes."""
+"""The self-test on a small world: broken challengers are refused, by a check that fits, and the sound one passes."""
 
 from __future__ import annotations
 

@@ -56,6 +56,13 @@ class SelfTest:
         rows = [{**asdict(row), "by": list(row.by), "right": row.right} for row in self.rows]
         return {"format": 1, "passed": self.passed, "rows": rows}
 
+    @staticmethod
+    def from_document(document: dict[str, Any]) -> SelfTest:
+        """Inverse of `document`."""
+        names = ("name", "broken", "refused", "text")
+        rows = (Row(**{name: row[name] for name in names}, by=tuple(row["by"])) for row in document["rows"])
+        return SelfTest(tuple(rows))
+
     def table(self) -> Table:
         """For `rich.print`."""
         broken = [row for row in self.rows if row.broken]
