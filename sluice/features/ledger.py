@@ -6,11 +6,12 @@ A file beside the online store, whichever that is. It keeps a label as long as s
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+
+from sluice.features.arrivals import instants
 
 _ASKED_AT_ONCE = 500
 
@@ -20,15 +21,16 @@ class LabelLedger:
 
     def __init__(self, folder: Path, entities: Sequence[str]) -> None:
         self._path = folder / "labels.db"
+        self._opened: sqlite3.Connection | None = None
         instant, text = pl.Datetime("us", "UTC"), pl.String()
         self._schema: dict[str, pl.DataType] = dict.fromkeys(entities, text)
         self._schema |= {"event_id": text, "label": pl.Float64(), "label_time": instant, "event_time": instant}
 
     def before(self, labels: pl.DataFrame) -> pl.DataFrame | None:
         """Labels applied earlier for the same events; None where there are none."""
-        ids = labels.get_column("event_id").unique().to_list()
+        ids = list(dict.fromkeys(labels.get_column("event_id").to_list()))
         rows: list[tuple[object, ...]] = []
-        with self._connection() as connection:
+        with self._connection as connection:
             for start in range(0, len(ids), _ASKED_AT_ONCE):
                 asked = ids[start : start + _ASKED_AT_ONCE]
                 marks = ",".join("?" * len(asked))
@@ -42,32 +44,35 @@ class LabelLedger:
     def remember(self, labels: pl.DataFrame, keep_us: int) -> None:
         """Note that labels were applied; drop what lies `keep_us` microseconds or more behind the newest."""
         there = [name for name in self._schema if name in labels.columns]
-        rows = labels.select(pl.col(there).to_physical()).iter_rows()
+        plain = [instants(c).tolist() if c.dtype.is_temporal() else c.to_list() for c in map(labels.get_column, there)]
         marks, names = ",".join("?" * len(there)), ",".join(f'"{name}"' for name in there)
-        with self._connection() as connection:
-            connection.executemany(f"INSERT OR REPLACE INTO labels ({names}) VALUES ({marks})", rows)
+        with self._connection as connection:
+            connection.executemany(
+                f"INSERT OR REPLACE INTO labels ({names}) VALUES ({marks})", zip(*plain, strict=True)
+            )
             oldest = "SELECT MAX(label_time) - ? FROM labels"
             connection.execute(f"DELETE FROM labels WHERE label_time <= ({oldest})", (keep_us,))
 
     def clear(self) -> None:
         """Forget all."""
-        with self._connection() as connection:
+        with self._connection as connection:
             connection.execute("DELETE FROM labels")
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path)
-        try:
-            columns = ",".join(
-                f'"{name}" {"REAL" if t == pl.Float64 else "TEXT" if t == pl.String else "INTEGER"}'
-                for name, t in self._schema.items()
-            )
-            connection.execute(f"CREATE TABLE IF NOT EXISTS labels ({columns}, PRIMARY KEY (event_id, label_time))")
-            connection.execute("CREATE INDEX IF NOT EXISTS label_times ON labels (label_time)")
-            with connection:
-                yield connection
-        finally:
-            connection.close()
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            columns = ",".join(f'"{name}" {_affinity(dtype)}' for name, dtype in self._schema.items())
+            # Used by one thread at a time: whoever holds the updater's lock.
+            self._opened = sqlite3.connect(self._path, check_same_thread=False)
+            self._opened.execute("PRAGMA journal_mode=WAL")
+            self._opened.execute("PRAGMA synchronous=NORMAL")
+            self._opened.execute(f"CREATE TABLE IF NOT EXISTS labels ({columns}, PRIMARY KEY (event_id, label_time))")
+            self._opened.execute("CREATE INDEX IF NOT EXISTS label_times ON labels (label_time)")
+        return self._opened
+
+
+def _affinity(dtype: pl.DataType) -> str:
+    return "REAL" if dtype == pl.Float64 else "TEXT" if dtype == pl.String else "INTEGER"
 
 
 def _plain(dtype: pl.DataType) -> pl.DataType:

@@ -46,6 +46,7 @@ class StateStore:
     def __init__(self, config: RepoConfig, folder: Path) -> None:
         self._config, self._folder = config, folder
         self._local = threading.local()
+        self._known: dict[str, tuple[str, list[str]]] = {}
 
     @property
     def _online(self) -> OnlineStore:
@@ -54,7 +55,9 @@ class StateStore:
             if self.is_sqlite:
                 with _told():
                     connection: sqlite3.Connection = self._local.store._get_conn(self._config)
-                    # A killed updater may lose its last writes; the same events given again repair that.
+                    # Readers do not wait for the writer. After a power cut the last writes may be gone; the same
+                    # events given again bring them back.
+                    connection.execute("PRAGMA journal_mode=WAL")
                     connection.execute("PRAGMA synchronous=NORMAL")
         store: OnlineStore = self._local.store
         return store
@@ -72,10 +75,10 @@ class StateStore:
         """
         if not keys:
             return []
-        join_key = view.join_keys[0]
+        join_key, columns = self._shape(view)
         protos = [entity_key(join_key, key) for key in keys]
         with _told():
-            found = self._online.online_read(self._config, view, protos, [field.name for field in view.features])
+            found = self._online.online_read(self._config, view, protos, columns)
         return [values or None for _, values in found]
 
     def write(self, view: FeatureView, rows: Mapping[str, Row]) -> None:
@@ -84,7 +87,7 @@ class StateStore:
         Raises:
             FeatureError: the store does not answer.
         """
-        join_key, keys = view.join_keys[0], list(rows)
+        join_key, keys = self._shape(view)[0], list(rows)
         for start in range(0, len(keys), _BATCH):
             batch: list[tuple[EntityKey, dict[str, Value], datetime, datetime | None]] = [
                 (entity_key(join_key, key), to_values(rows[key]), version_time(rows[key].version), None)
@@ -114,6 +117,12 @@ class StateStore:
                 self._local.lease = None
                 with _told():
                     lease.release()
+
+    def _shape(self, view: FeatureView) -> tuple[str, list[str]]:
+        """Join key and columns of a view; Feast derives both anew at every call."""
+        if view.name not in self._known:
+            self._known[view.name] = (view.join_keys[0], [field.name for field in view.features])
+        return self._known[view.name]
 
     def _stay(self) -> None:
         lease = getattr(self._local, "lease", None)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 from feast import FeatureView
 
 from sluice.errors import FeatureError
+from sluice.features.arrivals import batches_of, by_key, instants
 from sluice.features.ledger import LabelLedger
 from sluice.features.online_store import Row, StateStore, next_version, state_arrays
 from sluice.features.repository import Part
@@ -21,7 +21,7 @@ from sluice.steps import Progress, silent
 from sluice.windows import tiles
 from sluice.windows.definition import WindowView
 from sluice.windows.finish import NULL
-from sluice.windows.stream import entries_of, value_name
+from sluice.windows.stream import entries_of
 
 EVENTS, LABELS = "events", "labels"
 _KEYS_AT_ONCE = 2000
@@ -91,7 +91,7 @@ class Updater:
             for online in self._parts:
                 table = labels if online.view.stream == LABELS else events
                 if table is not None and table.height:
-                    self._update(online, entries_of(online.view, events, labels, before))
+                    self._update(online, batches_of(online.view, table, before if table is labels else None))
             if labels is not None and labels.height:
                 self._ledger.remember(labels, self._keep_labels_us)
             self._advance(_newest(events, labels) | (dict.fromkeys((EVENTS, LABELS), until_us) if until_us else {}))
@@ -100,8 +100,7 @@ class Updater:
         """Forget the labels that were applied. The rows of the store are overwritten by what comes."""
         self._ledger.clear()
 
-    def _update(self, online: Online, entries: pl.DataFrame) -> None:
-        batches = dict(by_key(online.view, entries))
+    def _update(self, online: Online, batches: dict[str, tiles.Entries]) -> None:
         rows = {}
         for key, found in zip(batches, self._store.read(online.twin, list(batches)), strict=True):
             old = tiles.empty(online.view) if found is None else tiles.from_arrays(online.view, state_arrays(found))
@@ -143,23 +142,6 @@ class Updater:
         self._store.write(self._streams, rows)
 
 
-def by_key(view: WindowView, entries: pl.DataFrame) -> Iterator[tuple[str, tiles.Entries]]:
-    """Entries as tile state takes them, key by key, in the order in which they became known."""
-    if not entries.height:
-        return
-    entries = entries.sort("key", maintain_order=True)
-    ids = entries.get_column("event_id").to_list()
-    time, arrival, sign = (entries.get_column(n).cast(pl.Int64).to_numpy() for n in ("time", "arrival", "sign"))
-    columns = [entries.get_column(value_name(c)).fill_null(NULL).to_numpy() for c in view.columns]
-    values = np.stack(columns) if columns else np.empty((0, len(ids)), dtype=np.int64)
-    keys = entries.get_column("key").rle()
-    start = 0
-    for length, key in zip(keys.struct.field("len").to_list(), keys.struct.field("value").to_list(), strict=True):
-        cut = slice(start, start + length)
-        yield key, tiles.Entries(ids[cut], time[cut], arrival[cut], sign[cut], values[:, cut])
-        start += length
-
-
 def _newest(events: pl.DataFrame | None, labels: pl.DataFrame | None) -> dict[str, int]:
     """The last instant that each stream has reached."""
     found = {}
@@ -167,7 +149,7 @@ def _newest(events: pl.DataFrame | None, labels: pl.DataFrame | None) -> dict[st
         if table is not None and table.height:
             if column not in table.columns:
                 raise FeatureError(f"the {stream} have no column {column}", "pass what `sluice ingest` wrote")
-            found[stream] = int(table.get_column(column).to_physical().max())  # type: ignore[arg-type]
+            found[stream] = int(instants(table.get_column(column)).max())
     return found
 
 
