@@ -92,6 +92,9 @@ def cluster_bootstrap(
 ) -> Interval:
     """A metric with its interval.
 
+    Resamples of a biased figure (the calibration error of a well calibrated score) may all lie on one side of the
+    estimate; the interval is then widened to hold it.
+
     Args:
         label, score, context: as in `metrics.metric`.
         clusters: int64 [n] from `clusters_of`. Card precision resamples its days instead.
@@ -102,7 +105,7 @@ def cluster_bootstrap(
     (values,), (estimate,), count = _resampled(name, task, label, [score], clusters=clusters, context=context)
     drawn = np.concatenate([values(weights) for weights in draws(count, resamples, seed)])
     low, high = _percentiles(drawn, confidence)
-    return Interval(estimate, low, high, _spread(drawn))
+    return Interval(estimate, min(low, estimate), max(high, estimate), _spread(drawn))
 
 
 def paired_difference(

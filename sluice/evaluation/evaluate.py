@@ -87,7 +87,7 @@ def metrics_of(
 class _Cut:
     """Rows with all that a metric needs; a mask cuts it."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         use_case: UseCase,
         label: Floats,

@@ -16,12 +16,13 @@ Named = Mapping[str, Document]
 """Evaluation documents by the name that is shown."""
 
 
-def colours(contenders: Sequence[str], shown: Mapping[str, str]) -> Any:
-    """One colour a contender through the whole report."""
-    fixed = {CHALLENGER: drawing.CHALLENGER, CHAMPION: drawing.CHAMPION}
-    rungs = iter(drawing.RUNGS * (1 + len(contenders) // len(drawing.RUNGS)))
-    palette = [fixed.get(name) or next(rungs) for name in contenders]
-    return alt.Scale(domain=[shown[name] for name in contenders], range=palette)
+def colours(shown: Mapping[str, str], drawn: Sequence[str]) -> Any:
+    """The scale of those that are drawn; a contender has one colour through the whole report."""
+    palette = {CHALLENGER: drawing.CHALLENGER, CHAMPION: drawing.CHAMPION}
+    rungs = [name for name in shown if name not in palette]
+    palette |= {name: drawing.RUNGS[i % len(drawing.RUNGS)] for i, name in enumerate(rungs)}
+    names = [name for name in dict.fromkeys(drawn) if name in shown]
+    return alt.Scale(domain=[shown[name] for name in names], range=[palette[name] for name in names])
 
 
 _CURVES = {
@@ -104,12 +105,13 @@ def intervals(figures: Sequence[dict[str, Any]], title: str, scale: Any, *, lege
     places, names = (list(dict.fromkeys(f[key] for f in shown)) for key in ("place", "who"))
     base = alt.Chart(drawing.rows(shown)).encode(
         y=alt.Y("place:N", sort=places, axis=alt.Axis(title=None, ticks=False, domain=False, grid=True)),
-        yOffset=alt.YOffset("who:N", sort=names),
         color=alt.Color("who:N", scale=scale, legend=alt.Legend() if legend else None),
     )
+    if len(shown) > len(places):
+        base = base.encode(yOffset=alt.YOffset("who:N", sort=names))
     x = alt.X("low:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title))
     points = base.mark_point(filled=True, size=60, opacity=1).encode(x=alt.X("estimate:Q", scale=alt.Scale(zero=False)))
-    height = max(60, len(places) * (14 + 13 * len(names)))
+    height = max(60, len(places) * (14 + 13 * round(len(shown) / len(places))))
     return (base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q") + points).properties(width=WIDTH - 60, height=height)
 
 

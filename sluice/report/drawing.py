@@ -40,6 +40,7 @@ _AXIS = {
     "labelLimit": 220,
 }
 _CONFIG: dict[str, Any] = {
+    "aria": False,
     "background": "transparent",
     "font": "DejaVu Sans, Verdana, sans-serif",
     "view": {"stroke": None},
@@ -51,7 +52,7 @@ _CONFIG: dict[str, Any] = {
         "labelFontSize": 12,
         "symbolStrokeWidth": 3,
         "labelLimit": 260,
-        "columns": 3,
+        "columns": 4,
     },
     "header": {"labelColor": INK, "titleColor": INK},
     "title": {"color": INK, "fontSize": 12, "fontWeight": "normal", "anchor": "start"},
@@ -70,8 +71,11 @@ class Drawer:
         drawn = vl_convert.vegalite_to_svg(chart.to_dict(), config=_CONFIG, allowed_base_urls=[])
         for colour, variable in _VARIABLES.items():
             drawn = drawn.replace(colour, f"var({variable})")
-        prefix = f"c{next(self._numbers)}-"
-        drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", drawn)
+        # The converter numbers clip paths through a whole process: numbered by chart, the same page has the same bytes.
+        names = dict.fromkeys(re.findall(r'\bid="([^"]+)"', drawn))
+        prefix = f"c{next(self._numbers)}"
+        fresh = {name: f"{prefix}-{i}" for i, name in enumerate(names)}
+        drawn = re.sub(r'(\bid="|url\(#|href="#)([^")]+)', lambda m: m[1] + fresh.get(m[2], m[2]), drawn)
         head = Markup('<svg role="img" aria-label="{}" ').format(label)
         return Markup(re.sub(r"^<svg ", lambda _: str(head), drawn, count=1))
 
@@ -83,4 +87,4 @@ def rows(values: Sequence[dict[str, Any]]) -> Any:
 
 def percent(axis: str) -> Any:
     """An axis from 0 to 1 in percent."""
-    return alt.Axis(title=axis, format="%")
+    return alt.Axis(title=axis, format="%", tickCount=5)

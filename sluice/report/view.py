@@ -56,7 +56,7 @@ def drawings_of(evidence: Evidence) -> dict[str, Any]:
     """The report's charts as inline SVG by name, None where there is nothing to draw."""
     drawer = Drawer()
     shown = {name: contender_name(evidence, name) for name in evidence.evaluations}
-    scale = charts.colours(list(shown), shown)
+    scale, both = charts.colours(shown, list(shown)), charts.colours(shown, [CHALLENGER, evidence.rival or CHALLENGER])
     everybody = {shown[name]: document for name, document in evidence.evaluations.items()}
     duel = {shown[name]: evidence.evaluations[name] for name in (CHALLENGER, evidence.rival) if name in shown}
     metric = evidence.verdict["metric"]
@@ -68,8 +68,8 @@ def drawings_of(evidence: Evidence) -> dict[str, Any]:
         "roc": charts.curve(everybody, "roc", scale),
         "histogram": charts.histogram(mine),
         "rival_histogram": charts.histogram(evidence.evaluations[evidence.rival]) if evidence.rival else None,
-        "calibration": charts.calibration(duel, scale),
-        "days": charts.days(duel, metric, title, scale),
+        "calibration": charts.calibration(duel, both),
+        "days": charts.days(duel, metric, title, both),
         "drift": charts.drift(evidence.drift),
         "confusion": charts.confusion(mine),
         "residuals": charts.residuals(mine),
@@ -78,15 +78,14 @@ def drawings_of(evidence: Evidence) -> dict[str, Any]:
     curves = {c["id"]: charts.training(c) for c in evidence.candidates}
     return {
         **drawn,
-        "slices": _slice_drawings(evidence, duel, scale, drawer),
+        "slices": _slice_drawings(evidence, duel, both, drawer),
         "training": {name: drawer.svg(chart, f"training of {name}") for name, chart in curves.items() if chart},
         "rival_name": contender_name(evidence, evidence.rival) if evidence.rival else "",
     }
 
 
 def _compared(everybody: Mapping[str, Mapping[str, Any]], metric: str) -> list[dict[str, Any]]:
-    found = [{"place": who, "who": who, **document["metrics"][metric]} for who, document in everybody.items()]
-    return sorted(found, key=lambda f: -(f["estimate"] or 0.0))
+    return [{"place": who, "who": who, **document["metrics"][metric]} for who, document in everybody.items()]
 
 
 def _slice_metric(evidence: Evidence) -> str:
@@ -117,7 +116,7 @@ def _check(check: Mapping[str, Any]) -> dict[str, Any]:
         "against": "" if against in (None, check["name"]) else str(against),
         "passed": check["passed"],
         "text": check["text"],
-        "threshold": "" if check["threshold"] is None else number(check["threshold"]),
+        "threshold": "" if check["threshold"] is None else _shown(check["threshold"]),
         "figures": figures,
     }
 
@@ -186,7 +185,8 @@ def _features(evidence: Evidence) -> list[dict[str, Any]]:
             {
                 "name": column["name"],
                 "kind": kind + fill,
-                **{key: number(drift.get(key)) for key in ("psi", "ks", "mean_reference", "mean_current")},
+                **{key: "–" if drift.get(key) is None else f"{drift[key]:.3f}" for key in ("psi", "ks")},
+                **{key: number(drift.get(key)) for key in ("mean_reference", "mean_current")},
                 "missing": number(drift.get("missing_current")),
                 "moved": drift.get("psi", 0.0) > MOVED,
             }

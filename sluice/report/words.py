@@ -53,7 +53,7 @@ def sentences(evidence: Evidence) -> list[str]:
     document = evidence.challenger
     rows = f"{document['rows']:,} sealed rows"
     if task == "binary" and document["mean_label"] is not None:
-        rows += f", of which {number(document['mean_label'] * 100)} % are positive"
+        rows += f", of which {document['mean_label']:.2%} are positive"
     said = f"On {rows}, the challenger's {metric_name(evidence, metric)} is {interval(document['metrics'][metric])}"
     if evidence.rival is not None:
         rival = evidence.evaluations[evidence.rival]["metrics"][metric]
@@ -61,7 +61,7 @@ def sentences(evidence: Evidence) -> list[str]:
     found.append(f"{said} ({better} is better).")
     effect = verdict.get("smallest_detectable_effect")
     if effect is not None:
-        found.append(f"An improvement of {number(effect)} or more would be shown by these rows four times in five.")
+        found.append(f"These rows would show an improvement of {effect:.2g} or more four times in five.")
     return found
 
 
@@ -120,7 +120,9 @@ def number(value: Any) -> str:
         return f"{value:,}"
     if not isinstance(value, float):
         return str(value)
-    if value != 0 and (abs(value) < 1e-3 or abs(value) >= 1e6):
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3 or abs(value) >= 1e6:
         return f"{value:.2e}"
     return f"{value:,.4f}" if abs(value) < 0.1 else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
 

@@ -185,3 +185,14 @@ def test_clusters_must_fit_the_rows() -> None:
             "roc_auc", "binary", [0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], clusters=np.arange(3), resamples=100,
             confidence=0.95, seed=1,
         )  # fmt: skip
+
+
+def test_an_interval_holds_its_estimate() -> None:
+    """A calibrated score's calibration error grows in every resample."""
+    random = np.random.default_rng(0)
+    score = np.repeat(np.linspace(0.1, 0.9, 9), 100)
+    label = np.concatenate([random.permutation(np.arange(100) < round(p * 100)) for p in score[::100]]).astype(float)
+    found = cluster_bootstrap(
+        "calibration_error", "binary", label, score, clusters=np.arange(900), resamples=100, confidence=0.9, seed=1
+    )
+    assert found.low <= found.estimate < 1e-9 < found.high
