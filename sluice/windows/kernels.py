@@ -7,10 +7,26 @@ so keys can be worked on by several threads.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def compiled(function: Function) -> Function:
+    """Compile at the first call, and keep the machine code beside the source for the next process.
+
+    Where neither the source's folder nor the user's cache can be written (a locked container), Numba refuses to
+    cache; then every process compiles anew.
+    """
+    try:
+        return cast(Function, njit(cache=True, nogil=True)(function))
+    except RuntimeError:
+        return cast(Function, njit(nogil=True)(function))
+
 
 UNRESOLVED = -1
 """Position of a question whose instant is shared by entries of other ids: their order is told by the ids."""
@@ -54,7 +70,7 @@ class Shape(NamedTuple):
     widths: np.ndarray
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def group(codes: np.ndarray, order: np.ndarray, keys: int) -> tuple[np.ndarray, np.ndarray]:
     """Counting sort: (start int64 [keys + 1], row int64 [rows]); within a key rows stand as `order` lists them."""
     start = np.zeros(keys + 1, dtype=np.int64)
@@ -70,7 +86,7 @@ def group(codes: np.ndarray, order: np.ndarray, keys: int) -> tuple[np.ndarray, 
     return start, row
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def place(past: Side, asked: Side, at: Places, low: int, high: int) -> None:
     """Find the questions of keys low..high. One without an id sees everything up to and including its instant."""
     for k in range(low, high):
@@ -92,7 +108,7 @@ def place(past: Side, asked: Side, at: Places, low: int, high: int) -> None:
                     at.upto[q] = UNRESOLVED
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def resolve(ties: np.ndarray, at: Places, past_rank: np.ndarray, asked_rank: np.ndarray) -> None:
     """Settle the questions `ties`: entries of their instant whose id's rank is not above theirs come first."""
     for q in ties:
@@ -106,8 +122,8 @@ def resolve(ties: np.ndarray, at: Places, past_rank: np.ndarray, asked_rank: np.
         at.strict[q] = position - own
 
 
-@njit(cache=True, nogil=True)
-def by_time(  # noqa: PLR0917
+@compiled
+def by_time(
     shape: Shape, past: Side, added: np.ndarray, asked: Side, at: Places, late: np.ndarray, out: np.ndarray,
     low: int, high: int,
 ) -> None:  # fmt: skip
@@ -147,8 +163,8 @@ def by_time(  # noqa: PLR0917
                     out[s, w, asked.row[q]] = extreme(tree[s - sums], n, left[w], stop, s < falling)
 
 
-@njit(cache=True, nogil=True)
-def by_arrival(  # noqa: PLR0917
+@compiled
+def by_arrival(
     shape: Shape, past: Side, added: np.ndarray, asked: Side, at: Places, late: np.ndarray, out: np.ndarray,
     low: int, high: int,
 ) -> None:  # fmt: skip
@@ -181,13 +197,13 @@ def by_arrival(  # noqa: PLR0917
                     out[s, w, asked.row[q]] = extreme(tree[s], n, left, stop, s < falling)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def nothing(smallest: bool) -> int:
     """The extreme of no values."""
     return np.iinfo(np.int64).max if smallest else np.iinfo(np.int64).min
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def plant(tree: np.ndarray, leaves: np.ndarray, smallest: bool) -> None:
     """Fill a tree of extremes over n leaves: node i covers nodes 2i and 2i + 1, leaves are n..2n."""
     n = leaves.shape[0]
@@ -197,7 +213,7 @@ def plant(tree: np.ndarray, leaves: np.ndarray, smallest: bool) -> None:
         tree[i] = min(a, b) if smallest else max(a, b)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def join(tree: np.ndarray, leaf: int, value: int, additive: bool, smallest: bool) -> None:
     """Let one leaf of a tree of sums or of extremes take part."""
     i = leaf
@@ -209,7 +225,7 @@ def join(tree: np.ndarray, leaf: int, value: int, additive: bool, smallest: bool
         i >>= 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def total(tree: np.ndarray, n: int, left: int, right: int) -> int:
     """Sum of leaves left..right (right excluded)."""
     result = 0
@@ -226,7 +242,7 @@ def total(tree: np.ndarray, n: int, left: int, right: int) -> int:
     return result
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def extreme(tree: np.ndarray, n: int, left: int, right: int, smallest: bool) -> int:
     """Smallest or largest of leaves left..right (right excluded)."""
     result = nothing(smallest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -190,3 +192,13 @@ def test_extremes_refuse_retractions() -> None:
     taken_back = pl.concat([entries, entries.with_columns(sign=pl.lit(-1, pl.Int8))])
     with pytest.raises(FeatureError, match="cannot be taken back"):
         sweep(view, taken_back, questions_of(view, events))
+
+
+def test_a_process_that_may_write_nowhere_still_sweeps() -> None:
+    code = (
+        "import numba.core.caching as caching; caching.CompileResultCacheImpl._locator_classes = []\n"
+        "import numpy as np; from sluice.windows.kernels import group\n"
+        "print(group(np.array([1, 0, 1]), np.arange(3), 2)[1].tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[1, 0, 2]"
