@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +18,7 @@ from sluice.features.schema import FeatureSchema, to_matrix
 from sluice.settings.use_case import UseCase
 from sluice.steps import Progress, silent
 from sluice_serving.client import Client
+from sluice_serving.lagging import APPLIED
 from sluice_serving.model import Scorer
 from sluice_serving.updates import Updater, Updates
 
@@ -65,13 +65,13 @@ def replay(
     seconds: Callable[[], float] = perf_counter,
     progress: Progress = silent,
 ) -> Replayed:
-    """Ask about each event when it happens; apply it when it arrives.
+    """Ask about each event when it arrives; apply it then too, or when its column `applied` says.
 
     Args:
         endpoint: http://host:port of the server.
-        events: the events to ask about, in order; `arrival` says when state learns of each.
+        events: the events to ask about, sorted by (event_time, event_id).
         labels: label events that arrive meanwhile (label stream), among them those of earlier events.
-        rows: the offline feature rows of the same events, as of their own time.
+        rows: the offline feature rows of the same events in the same order, each as of its arrival.
         online: the state that the endpoint reads. One updater applies in order; several apply shuffled and at once.
         batch: updates that go together at most while nobody asks about their entities.
         graph: scores the offline rows.
@@ -143,13 +143,6 @@ class _Answers:
         )
 
 
-def lagging(events: pl.DataFrame, longest: timedelta, seed: int) -> pl.DataFrame:
-    """The same events, each arriving up to `longest` after it happened (uniform)."""
-    microseconds = longest // timedelta(microseconds=1)
-    lag = np.random.default_rng(seed).integers(0, microseconds, events.height, endpoint=True)
-    return events.with_columns(arrival=pl.col("event_time") + pl.Series(lag).cast(pl.Duration("us")))
-
-
 def equal_bits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """bool: where two float32 arrays hold the same bits; missing equals missing."""
     same: np.ndarray = (a.view(np.uint32) == b.view(np.uint32)) | (np.isnan(a) & np.isnan(b))
@@ -171,11 +164,12 @@ def _plan(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> Iter
     entities = list(use_case.data.columns.entities)
     event_keys, label_keys = _keys(events, entities), _keys(labels, entities)
     bodies = _bodies(use_case, events)
-    when = [events.get_column(name).cast(pl.Int64).to_list() for name in ("event_time", "arrival")]
+    applied = APPLIED if APPLIED in events.columns else "arrival"
+    when = [events.get_column(name).cast(pl.Int64).to_list() for name in ("event_time", "arrival", applied)]
     ids = events.get_column("event_id").to_list()
     order: list[tuple[int, int, int, str, int, int]] = []
-    for row, (time, arrival, name) in enumerate(zip(*when, ids, strict=True)):
-        order += [(time, 1, time, name, 0, row), (arrival, 1, time, name, 1, row)]
+    for row, (time, arrival, known, name) in enumerate(zip(*when, ids, strict=True)):
+        order += [(arrival, 1, time, name, 0, row), (known, 1, time, name, 1, row)]
     label_times = labels.get_column("label_time").cast(pl.Int64).to_list()
     order += [(time, 0, time, "", 1, row) for row, time in enumerate(label_times)]
     for _, kind, _, _, is_update, row in sorted(order):
