@@ -76,6 +76,7 @@ def known_positive(rows: pl.DataFrame, labels: pl.DataFrame, entity: str) -> npt
 
     This is the handbook's rule: with labels 7 days late, a card is out from the day after its first fraud's label
     arrived, hence 8 days after the fraud, and from the first test day if it had a fraud in the training week.
+    A label that is corrected later changes nothing: the card had been acted upon.
 
     Args:
         rows: `event_time` and the entity's column.

@@ -18,7 +18,7 @@ from sluice.evaluation.threshold import choose_threshold
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
 
-__all__ = ["choose_threshold", "evaluate", "metrics_of"]
+__all__ = ["choose_threshold", "evaluate", "metrics_of", "slice_metric"]
 
 FORMAT = 1
 Floats = npt.NDArray[np.float64]
@@ -134,9 +134,16 @@ def _judged(use_case: UseCase) -> list[str]:
     return list(dict.fromkeys([use_case.gate.metric, use_case.training.metric, *calibration]))
 
 
+def slice_metric(use_case: UseCase) -> str:
+    """The metric that slices are looked at by: the gate's, or the nearest that is no figure of whole days."""
+    wanted = (use_case.gate.metric, use_case.training.metric, "average_precision")
+    return next(name for name in wanted if name != "card_precision")
+
+
 def _slices(use_case: UseCase, rows: pl.DataFrame, cut: _Cut) -> list[dict[str, Any]]:
     # A card's best transaction may lie in another slice: card precision is a figure of whole days.
-    names = [name for name in _judged(use_case) if name != "card_precision"]
+    names = list(dict.fromkeys([slice_metric(use_case), *_judged(use_case)]))
+    names = [name for name in names if name != "card_precision"]
     found = []
     for part in slices_of(use_case, rows):
         inside = cut.take(part.mask)

@@ -67,7 +67,7 @@ def metrics_table(evidence: Evidence) -> Table:
 def slices_table(evidence: Evidence) -> Table:
     """One line a slice, the challenger beside its rival."""
     facts = facts_of(evidence)
-    table = _table(f"{facts['metric']} by slice", "slice", "value", "rows", "challenger", evidence.rival or "")
+    table = _table(f"{facts['slice_metric']} by slice", "slice", "value", "rows", "challenger", evidence.rival or "")
     for part in facts["slices"]:
         table.add_row(Text(part["column"]), Text(part["value"]), part["rows"], part["challenger"], part["rival"])
     return table

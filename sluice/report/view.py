@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sluice.evaluation.evaluate import slice_metric
 from sluice.report import charts
 from sluice.report.drawing import Drawer
 from sluice.report.evidence import CHALLENGER, Evidence
@@ -37,6 +38,7 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
         "metric": metric_name(evidence, verdict["metric"]),
         "metrics": _metrics(evidence),
         "slices": _slices(evidence),
+        "slice_metric": metric_name(evidence, slice_metric(evidence.use_case)),
         "candidates": _candidates(evidence),
         "chosen": evidence.chosen,
         "features": _features(evidence),
@@ -88,13 +90,8 @@ def _compared(everybody: Mapping[str, Mapping[str, Any]], metric: str) -> list[d
     return [{"place": who, "who": who, **document["metrics"][metric]} for who, document in everybody.items()]
 
 
-def _slice_metric(evidence: Evidence) -> str:
-    metric = str(evidence.verdict["metric"])
-    return evidence.use_case.training.metric if metric == "card_precision" else metric
-
-
 def _slice_drawings(evidence: Evidence, duel: Mapping[str, Any], scale: Any, drawer: Drawer) -> dict[str, Any]:
-    metric, found = _slice_metric(evidence), {}
+    metric, found = slice_metric(evidence.use_case), {}
     for column in dict.fromkeys(part["column"] for document in duel.values() for part in document["slices"]):
         figures = [
             {"place": part["value"], "who": who, **part["metrics"][metric]}
@@ -135,7 +132,7 @@ def _metrics(evidence: Evidence) -> dict[str, Any]:
 def _slices(evidence: Evidence) -> list[dict[str, Any]]:
     rival = evidence.evaluations.get(evidence.rival or "", {})
     theirs = {(part["column"], part["value"]): part["metrics"] for part in rival.get("slices", [])}
-    metric, found = _slice_metric(evidence), []
+    metric, found = slice_metric(evidence.use_case), []
     for part in (evidence.challenger or {}).get("slices", []):
         other = theirs.get((part["column"], part["value"]), {}).get(metric)
         found.append(
@@ -219,7 +216,8 @@ def _ingest(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _digests(evidence: Evidence) -> list[tuple[str, str, str]]:
     found = {"version": evidence.version, **evidence.verdict.get("digests", {}), **evidence.digests}
-    return [(name, short(digest), digest) for name, digest in found.items() if digest]
+    same = evidence.verdict.get("digests", {}).get("challenger") == evidence.version
+    return [(name, short(d), d) for name, d in found.items() if d and not (same and name == "challenger")]
 
 
 def _shown(value: Any) -> str:

@@ -92,6 +92,16 @@ def test_a_binary_document_holds_everything_and_is_json(rows: pl.DataFrame) -> N
     assert set(metrics_of(case, rows, label, score)) == set(document["metrics"])
 
 
+def test_slices_of_a_gate_on_card_precision_have_average_precision(rows: pl.DataFrame) -> None:
+    settings = {"card_precision": {"k": 5, "entity": "card"}, "slices": [{"column": "amount", "bounds": [50]}]}
+    case = use_case(**settings)
+    judged = {"gate": case.gate.model_copy(update={"metric": "card_precision"})}
+    judged["training"] = case.training.model_copy(update={"metric": "card_precision"})
+    document = evaluate(case.model_copy(update=judged), rows, rows["label"], scores(rows), threshold=0.5, seed=1)
+    assert all(part["metrics"]["average_precision"]["estimate"] is not None for part in document["slices"])
+    assert all(day["metrics"]["card_precision"] is not None for day in document["days"])
+
+
 def test_a_multiclass_document(rows: pl.DataFrame) -> None:
     random = np.random.default_rng(0)
     label, score = random.integers(0, 3, N), random.dirichlet(np.ones(3), N)
@@ -110,7 +120,7 @@ def test_a_regression_document(rows: pl.DataFrame) -> None:
 
 
 def test_thresholds_do_what_the_settings_say(rows: pl.DataFrame) -> None:
-    label, score = rows.get_column("label").to_numpy(), scores(rows)
+    label, score = rows.get_column("label").to_numpy(), scores(rows).round(2)
 
     def at(**threshold: Any) -> np.ndarray:
         return score >= choose_threshold(use_case(threshold=threshold), label, score)

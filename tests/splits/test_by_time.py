@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sluice.errors import DataError
 from sluice.splits import split_rows
@@ -61,6 +64,32 @@ def test_the_test_ends_before_the_first_day_that_waits_for_labels() -> None:
     reach = START + 22 * DAY
     split = split_rows(use_case(TIME), rows, labels.filter(pl.col("label_time") < reach))
     assert split.spans["test"][1] == START + 20 * DAY
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31), st.integers(0, 60))
+def test_no_part_knows_a_label_from_its_future(seed: int, hours: int) -> None:
+    """Random delays, corrections and missing labels; each part's labels are the last of those that had arrived."""
+    random = np.random.default_rng(seed)
+    rows, _ = world(days=30)
+    events = []
+    for event_id, time in rows.select("event_id", "event_time").iter_rows():
+        for _ in range(random.integers(0, 4)):
+            events.append((event_id, float(random.integers(0, 2)), time, time + random.uniform(0, hours) * DAY / 24))
+    labels = label_stream(events)
+    end = START + 28 * DAY
+    try:
+        split = split_rows(use_case(TIME | {"test_end": end}), rows, labels)
+    except DataError as error:
+        assert "holds no" in error.message
+        return
+    known_at = {"train": split.spans["validation"][0], "validation": split.spans["test"][0], "test": None}
+    for name, instant in known_at.items():
+        for event_id, label, label_time in getattr(split, name).select("event_id", "label", "label_time").iter_rows():
+            seen = [(e[3], e[1]) for e in events if e[0] == event_id and (instant is None or e[3] <= instant)]
+            assert label_time == max(seen)[0] and (label_time, label) in seen
+    ids = [set(getattr(split, name).get_column("event_id")) for name in known_at]
+    assert len(set.union(*ids)) == sum(map(len, ids)) == rows.height - sum(split.left_out.values())
 
 
 def test_a_row_that_never_gets_a_label_does_not_hold_the_test_back() -> None:
