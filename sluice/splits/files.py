@@ -1,8 +1,8 @@
 """The parts of a split as folders: what the pipeline's steps hand on.
 
-    train/       rows.parquet  schema.json (vocabularies from these rows only)  split.json
-    validation/  rows.parquet
-    sealed/      rows.parquet  seal.json  rows.npy (sorted uint64 row hashes)  split.json
+train/       rows.parquet  schema.json (vocabularies from these rows only)  split.json
+validation/  rows.parquet
+sealed/      rows.parquet  seal.json  rows.npy (sorted uint64 row hashes)  split.json
 """
 
 from __future__ import annotations
