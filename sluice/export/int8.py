@@ -22,11 +22,14 @@ from sluice.export.writer import canonical
 _SPEED_ROWS = (1, 256)
 
 
-def has_products(graph: bytes) -> bool:
-    """Whether there is a product with fixed weights, which is all that int8 speeds up."""
+def products(graph: bytes) -> list[str]:
+    """Names of the products with a fixed matrix, which are all that int8 speeds up.
+
+    Stacks of matrices (a network's heads) are small and stay in float.
+    """
     model = onnx.load_from_string(graph)
-    fixed = {constant.name for constant in model.graph.initializer}
-    return any(node.op_type == "MatMul" and node.input[1] in fixed for node in model.graph.node)
+    matrices = {constant.name for constant in model.graph.initializer if len(constant.dims) == 2}
+    return [node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in matrices]
 
 
 def quantised(graph: bytes, rows: np.ndarray) -> bytes:
@@ -43,7 +46,9 @@ def quantised(graph: bytes, rows: np.ndarray) -> bytes:
             _Rows(rows),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["MatMul"],
-            per_channel=True,
+            nodes_to_quantize=products(graph),
+            # A scale a matrix: measured twice as fast for one row as a scale a column, and no less exact.
+            per_channel=False,
             # 7-bit weights: processors without VNNI saturate sums of two 8-bit products.
             reduce_range=True,
             activation_type=QuantType.QUInt8,

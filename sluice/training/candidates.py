@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sluice.errors import SettingsError
 from sluice.settings import UseCase
-from sluice.settings.training import Candidate, Choice, FloatRange, IntRange
+from sluice.settings.training import Candidate, Choice, FloatRange, IntRange, Range
 from sluice.training.parameters import KINDS, Params
 
 
@@ -63,6 +63,14 @@ def _problems(candidate: Candidate) -> Iterator[str]:
             yield f"search.ranges.{name}.type: {name} is a whole number: use type int"
         if isinstance(span, IntRange) and kind.model_fields[name].annotation is bool:
             yield f"search.ranges.{name}.type: {name} is true or false: use type choice"
+        if name in candidate.params and not _inside(candidate.params[name], span):
+            yield f"params.{name}: {candidate.params[name]!r} lies outside search.ranges.{name}, and is its first trial"
+
+
+def _inside(value: Any, span: Range) -> bool:
+    if isinstance(span, Choice):
+        return value in span.values
+    return isinstance(value, int | float) and span.low <= value <= span.high
 
 
 def _end_problems(kind: type[Params], candidate: Candidate, name: str, end: Any) -> list[str]:

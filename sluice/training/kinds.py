@@ -15,9 +15,7 @@ from sluice.training.parameters import (
 from sluice.training.problem import Fit, Problem
 
 
-def fit_kind(  # noqa: PLR0911 (one a kind)
-    problem: Problem, params: Params | dict[str, Any], import_path: str | None
-) -> Fit:
+def fit_kind(problem: Problem, params: Params | dict[str, Any], import_path: str | None) -> Fit:
     """Train one model of the kind that the parameters belong to.
 
     Args:

@@ -80,8 +80,9 @@ def activations_per_row(shape: NetworkShape) -> int:
     encoding = 3 * shape.numbers * shape.bins * _FLOAT
     shared = shape.inputs * _FLOAT + len(shape.categories) * (_INDEX + shape.embedding * _FLOAT)
     adapter = shape.inputs * _FLOAT if shape.members > 1 else 0
-    first = 2 * shape.width * _FLOAT + shape.width
-    block = 4 * shape.width * _FLOAT + shape.width + 2 * _FLOAT
+    # A dropout's mask is a byte a value on a card and a float in host memory: the larger counts.
+    first = 3 * shape.width * _FLOAT
+    block = (5 * shape.width + 2) * _FLOAT
     last = shape.width * _FLOAT + 2 * _FLOAT + 4 * shape.outputs * _FLOAT
     passing = 2 * max(shape.inputs if shape.members > 1 else 0, shape.width) * _FLOAT
     return encoding + shared + shape.members * (adapter + first + shape.blocks * block + last + passing)

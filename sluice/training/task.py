@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from sluice.errors import SettingsError
 from sluice.settings import UseCase
 from sluice.splits.files import read_rows, read_schema
 from sluice.steps import Progress
@@ -18,10 +19,16 @@ from sluice.training.train import train_candidate
 def train_from_folders(
     use_case: UseCase, candidate: str, *, train: Path, validation: Path, folder: Path, progress: Progress
 ) -> dict[str, float]:
-    """Train the candidate with this id into `folder`; returns the figures worth showing."""
-    settings = next(c for c in use_case.training.candidates if c.id == candidate)
+    """Train the candidate with this id into `folder`; returns the figures worth showing.
+
+    Raises:
+        SettingsError: there is no such candidate.
+    """
+    by_id = {c.id: c for c in use_case.training.candidates}
+    if candidate not in by_id:
+        raise SettingsError("training.candidates", [f"there is no candidate {candidate!r}: {', '.join(by_id)}"])
     trained = train_candidate(
-        settings,
+        by_id[candidate],
         use_case,
         read_schema(train),
         read_rows(train),

@@ -14,7 +14,7 @@ import polars as pl
 from sluice import digests
 from sluice.errors import TrainingError
 from sluice.export.graph import Graph
-from sluice.export.int8 import has_products, microseconds, quantised
+from sluice.export.int8 import microseconds, products, quantised
 from sluice.export.parity import check_parity
 from sluice.export.writer import canonical
 from sluice.features.schema import FeatureSchema
@@ -52,7 +52,7 @@ class Trained:
     document: dict[str, Any]
 
 
-def train_candidate(  # noqa: PLR0917 (the contract with the pipeline's step)
+def train_candidate(
     candidate: Candidate,
     use_case: UseCase,
     schema: FeatureSchema,
@@ -151,7 +151,7 @@ def _export(
     scores = Graph(graph).score(rows)
     difference = check_parity(scores, fit.model.score(rows), settings.tolerance, f"candidate {candidate.id}")
     parity = {"largest_difference": difference, "tolerance": settings.tolerance}
-    if not settings.int8.enabled or candidate.kind not in _WITH_PRODUCTS or not has_products(graph):
+    if not settings.int8.enabled or candidate.kind not in _WITH_PRODUCTS or not products(graph):
         return {GRAPH: graph}, scores, {"parity": parity, "int8": None}, {}
     small = quantised(graph, calibration_rows(problem, settings.int8))
     figures = _int8_figures(small, scores, problem, settings.int8)
