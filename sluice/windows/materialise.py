@@ -11,9 +11,9 @@ import polars as pl
 from sluice.errors import FeatureError
 from sluice.windows.definition import WindowView
 from sluice.windows.finish import NULL
+from sluice.windows.state import Entries, TileState, fold
 from sluice.windows.stream import value_name
 from sluice.windows.sweep import codes, entry_stats
-from sluice.windows.tiles import Entries, TileState, fold
 
 _Slices = Callable[[int], tuple[Any, Any]]
 
