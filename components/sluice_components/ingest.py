@@ -30,7 +30,7 @@ def ingest(
             parse_sections(json.loads(settings)),
             now=datetime.now(UTC),
             sample=sample,
-            progress=lambda part, share: progress(part, round(100 * share), 100),
+            progress=progress,
         )
         ingested.write(Path(history.path))
         history.metadata["digest"] = ingested.digest

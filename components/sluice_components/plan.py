@@ -10,6 +10,7 @@ from sluice_components import IMAGE
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def plan(
     settings: str,
+    run_id: str,
 ) -> NamedTuple(
     "Plan",
     [
@@ -21,19 +22,21 @@ def plan(
         ("gate", str),
         ("source", str),
         ("code", str),
-        ("candidates", list),
+        ("run", str),
     ],
 ):  # type: ignore[valid-type]
     """Check the settings (JSON of a use case file) and cut them into what each step depends on.
 
     `source` is the digest of what lies at the data's address and `code` that of the library: they are arguments
-    of the steps, so that a step is reused only while neither has changed. `candidates` are the ids to train.
+    of the steps, so that a step is reused only while neither has changed.
+    `run` is the name of the run in the log of runs: `run_id`, or one that is made where that is empty.
     """
     import json
+    from datetime import UTC, datetime
 
     from sluice.planning import plan_steps
     from sluice.steps import step
 
     with step("plan"):
-        planned = plan_steps(json.loads(settings))
+        planned = plan_steps(json.loads(settings), run_id, lambda: datetime.now(UTC))
     return planned

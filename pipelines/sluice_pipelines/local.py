@@ -6,6 +6,7 @@ the marked lines in it become progress, and the message of a failing step become
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,14 +15,21 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from sluice.errors import PipelineError
+from sluice.errors import PipelineError, RegistryError, StoreError
+from sluice.registry import RunLog
 from sluice.settings import UseCase, parse_use_case
 from sluice.steps import read_line
+from sluice.storage import open_store
 
 Listener = Callable[[dict[str, Any]], None]
+
+
+def unheard(_fields: dict[str, Any]) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +56,18 @@ def run_locally(
     use_case: UseCase,
     *,
     run_id: str,
+    pipeline: Literal["training", "selftest"] = "training",
     work: Path = Path(".sluice"),
+    online: Path | None = None,
     sample: float = 1.0,
     fresh: bool = False,
-    listen: Listener = lambda fields: None,
+    listen: Listener = unheard,
 ) -> LocalRun:
-    """Run the training pipeline here.
+    """Run a pipeline here.
 
     Args:
-        work: folder for runs, reused steps and the embedded online store.
+        work: folder for runs and reused steps.
+        online: folder of the embedded online store; default: `online/<name>` in `work`.
         sample: share of the entities.
         fresh: run all steps, also those whose inputs and code have not changed.
         listen: gets the fields of every progress line.
@@ -66,18 +77,31 @@ def run_locally(
     """
     folder = (work / "runs" / run_id).absolute()
     folder.mkdir(parents=True, exist_ok=True)
+    online = (online or work / "online" / use_case.name).absolute()
     request = {
+        "pipeline": pipeline,
         "settings": use_case.model_dump(mode="json", by_alias=True),
-        "run_id": run_id,
-        "sample": sample,
+        "arguments": {"run_id": run_id, "sample": sample}
+        | ({"online_folder": str(online)} if pipeline == "training" else {}),
         "fresh": fresh,
         "work": str(work.absolute()),
-        "folder": str(folder),
     }
     (folder / "request.json").write_text(json.dumps(request, indent=1))
-    outcome = _follow([sys.executable, "-m", "sluice_pipelines.local", str(folder / "request.json")], folder, listen)
+    command = [sys.executable, "-m", "sluice_pipelines.local", str(folder / "request.json")]
+    try:
+        outcome = _follow(command, folder, listen)
+    except PipelineError as error:
+        _note_failure(use_case, run_id, error)
+        raise
     shutil.copytree(outcome["folder"], folder, dirs_exist_ok=True)
     return LocalRun(run_id, folder, outcome["decision"], outcome["version"])
+
+
+def _note_failure(use_case: UseCase, run_id: str, error: PipelineError) -> None:
+    """Close the run's entry in the log of runs; a run that failed before it had one, or its store, has nothing to."""
+    log = RunLog(open_store(use_case.storage), use_case.name, clock=lambda: datetime.now(UTC))
+    with contextlib.suppress(RegistryError, StoreError):
+        log.finish(run_id, "failed", message=error.message)
 
 
 def _follow(command: list[str], folder: Path, listen: Listener) -> dict[str, Any]:
@@ -113,7 +137,7 @@ def main(request_file: str) -> None:
     """Entry point of the run's own process."""
     from kfp import local
 
-    from sluice_pipelines.training import training_pipeline
+    from sluice_pipelines.training import selftest_pipeline, settings_json, training_pipeline
 
     warnings.simplefilter("ignore")
     request = json.loads(Path(request_file).read_text())
@@ -129,12 +153,8 @@ def main(request_file: str) -> None:
         enable_caching=True,
         cache_root=str(reuse),
     )
-    training_pipeline(_without_retries(use_case))(
-        settings=json.dumps(request["settings"]),
-        run_id=request["run_id"],
-        sample=request["sample"],
-        online_folder=str(work / "online"),
-    )
+    graphs = {"training": training_pipeline, "selftest": selftest_pipeline}
+    graphs[request["pipeline"]](_without_retries(use_case))(settings=settings_json(use_case), **request["arguments"])
 
 
 def _without_retries(use_case: UseCase) -> UseCase:

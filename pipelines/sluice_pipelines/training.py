@@ -1,13 +1,22 @@
 """The training pipeline: plan, ingest, features, split, train the candidates, select, gate."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from kfp import dsl, kubernetes
 
 from sluice.settings import UseCase
 from sluice.settings.operation import Pipeline, Resources
-from sluice_components import features, gate, ingest, materialise, plan, select, split, train
+from sluice_components import candidates, features, gate, gate_selftest, ingest, materialise, plan, select, split, train
+
+
+class Prepared(NamedTuple):
+    """The outputs that the last steps take, as the compiler knows them."""
+
+    planned: Any
+    history: Any
+    parts: Any
+    challenger: Any
 
 
 def training_pipeline(use_case: UseCase) -> Any:
@@ -20,47 +29,41 @@ def training_pipeline(use_case: UseCase) -> Any:
 
     @dsl.pipeline(name=f"{use_case.name}-training", description="Raw events in, gated model out.")
     def graph(settings: str = written, run_id: str = "", sample: float = 1.0, online_folder: str = "") -> None:
-        planned = _on(pipeline, plan.plan(settings=settings), cached=False)
-        step = planned.outputs
-        common = {"code": step["code"]}
-        ingested = _on(pipeline, ingest.ingest(settings=step["ingest"], source=step["source"], sample=sample, **common))
-        history = ingested.outputs["history"]
-        built = _on(pipeline, features.features(settings=step["features"], history=history, **common))
-        parts = _on(
-            pipeline,
-            split.split(settings=step["split"], history=history, rows=built.outputs["rows"], **common),
-        ).outputs
-        rows = {"train_rows": parts["train"], "validation_rows": parts["validation"]}
-        with dsl.ParallelFor(step["candidates"], parallelism=pipeline.parallel_candidates) as candidate:
-            trained = train.train(settings=step["train"], candidate=candidate, **rows, **common)
-            _on(pipeline, trained, training=True)
-        chosen = _on(
-            pipeline,
-            select.select(
-                settings=step["select"],
-                models=dsl.Collected(trained.outputs["model"]),
-                history=history,
-                **rows,
-                **common,
-            ),
+        ready = _prepare(pipeline, settings, run_id, sample)
+        state = materialise.materialise(
+            settings=ready.planned["features"],
+            folder=online_folder,
+            history=ready.history,
+            code=ready.planned["code"],
         )
-        _on(
-            pipeline,
-            materialise.materialise(settings=step["features"], folder=online_folder, history=history, **common),
-            cached=False,
+        _on(pipeline, state, cached=False)
+        judged = gate.gate(
+            settings=ready.planned["gate"],
+            run_id=ready.planned["run"],
+            challenger=ready.challenger,
+            train_rows=ready.parts["train"],
+            sealed=ready.parts["sealed"],
+            history=ready.history,
         )
-        _on(
-            pipeline,
-            gate.gate(
-                settings=step["gate"],
-                run_id=run_id,
-                challenger=chosen.outputs["challenger"],
-                train_rows=parts["train"],
-                sealed=parts["sealed"],
-                history=history,
-            ),
-            cached=False,
+        _on(pipeline, judged, cached=False)
+
+    return graph
+
+
+def selftest_pipeline(use_case: UseCase) -> Any:
+    """The same steps up to the challenger, then the gate's self-test in the gate's place."""
+    pipeline, written = use_case.pipeline, settings_json(use_case)
+
+    @dsl.pipeline(name=f"{use_case.name}-gate-selftest", description="Does the gate refuse what is broken?")
+    def graph(settings: str = written, run_id: str = "", sample: float = 1.0) -> None:
+        ready = _prepare(pipeline, settings, run_id, sample)
+        tested = gate_selftest.gate_selftest(
+            settings=ready.planned["gate"],
+            challenger=ready.challenger,
+            validation_rows=ready.parts["validation"],
+            history=ready.history,
         )
+        _on(pipeline, tested, cached=False)
 
     return graph
 
@@ -70,12 +73,31 @@ def settings_json(use_case: UseCase) -> str:
     return json.dumps(use_case.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
+def _prepare(pipeline: Pipeline, settings: Any, run_id: Any, sample: Any) -> Prepared:
+    """Everything before the gate."""
+    planned = _on(pipeline, plan.plan(settings=settings, run_id=run_id), cached=False).outputs
+    common = {"code": planned["code"]}
+    read = ingest.ingest(settings=planned["ingest"], source=planned["source"], sample=sample, **common)
+    history = _on(pipeline, read).outputs["history"]
+    built = _on(pipeline, features.features(settings=planned["features"], history=history, **common))
+    laid = split.split(settings=planned["split"], history=history, rows=built.outputs["rows"], **common)
+    parts = _on(pipeline, laid).outputs
+    rows = {"train_rows": parts["train"], "validation_rows": parts["validation"]}
+    items = _on(pipeline, candidates.candidates(settings=planned["train"], **common))
+    with dsl.ParallelFor(items.output, parallelism=pipeline.parallel_candidates) as item:
+        trained = train.train(settings=item.settings, candidate=item.id, code=item.code, **rows)
+        _on(pipeline, trained, training=True)
+    chosen = select.select(
+        settings=planned["select"], models=dsl.Collected(trained.outputs["model"]), history=history, **rows, **common
+    )
+    return Prepared(planned, history, parts, _on(pipeline, chosen).outputs["challenger"])
+
+
 def _on(settings: Pipeline, task: dsl.PipelineTask, *, training: bool = False, cached: bool = True) -> dsl.PipelineTask:
     """Image, resources, node pool, retries, timeout and caching of one step."""
-    resources = settings.training if training else settings.steps
     task.set_container_image(settings.image)
     task.set_caching_options(enable_caching=cached and settings.cache)
-    _ask_for(task, resources)
+    _ask_for(task, settings.training if training else settings.steps)
     if training and settings.gpu.count:
         task.set_accelerator_type(settings.gpu.resource).set_accelerator_limit(settings.gpu.count)
         kubernetes.add_node_selector(task, settings.gpu.node_label, settings.gpu.node_value)

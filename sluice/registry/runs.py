@@ -42,10 +42,18 @@ class RunLog:
     def __init__(self, store: Store, model: str, *, clock: Callable[[], datetime]) -> None:
         self._store, self.model, self._clock = store, model, clock
 
-    def start(self, *, data_version: str, settings_digest: str, seed: int, hyper_parameters: dict[str, Any]) -> Run:
-        """Record that a run begins. Its id is the time and the beginning of the settings' digest."""
+    def start(
+        self,
+        *,
+        data_version: str,
+        settings_digest: str,
+        seed: int,
+        hyper_parameters: dict[str, Any],
+        run_id: str | None = None,
+    ) -> Run:
+        """Record that a run begins. Its id is `run_id`, else the time and the beginning of the settings' digest."""
         now = self._clock()
-        name = f"{now:%Y%m%dT%H%M%S}-{settings_digest[:8]}"
+        name = run_id or f"{now:%Y%m%dT%H%M%S}-{settings_digest[:8]}"
         for number in range(1, 1000):
             run_id = name if number == 1 else f"{name}-{number}"
             run = Run(run_id, self.model, now, data_version, settings_digest, seed, hyper_parameters)
