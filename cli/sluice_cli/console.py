@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from sluice.steps import Progress as Work
+
 out = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
@@ -32,6 +34,14 @@ class RunProgress:
                 self._progress.update(self._task(name), completed=fields["done"], total=total, note=note)
             case "finished":
                 self._finish(name, fields["seconds"])
+
+    def work(self, name: str) -> Work:
+        """A progress (see `sluice.steps.Progress`) for work done in this process."""
+
+        def progress(step: str, done: int, total: int, note: str = "") -> None:
+            self({"kind": "progress", "step": name, "part": step, "done": done, "total": total, "note": note})
+
+        return progress
 
     def _task(self, name: str) -> TaskID:
         if name not in self._tasks:

@@ -34,7 +34,9 @@ def simulate(
 
 def ingest(
     use_case: UseCaseFile,
-    folder: Annotated[Path, typer.Option(help="Where to write events, labels and quarantine")] = Path("feature_repo/data"),
+    folder: Annotated[Path, typer.Option(help="Where to write events, labels and quarantine")] = Path(
+        "feature_repo/data"
+    ),
     source: Source = None,
     end: End = None,
 ) -> None:
@@ -51,8 +53,9 @@ def ingest(
 
 def check(use_case: UseCaseFile, source: Source = None) -> None:
     """Say whether a use case file can be run, and every mistake in it if not."""
-    from sluice.planning import plan_steps
+    from sluice.planning import check_use_case
 
-    settings = load(use_case, source=source)
-    plan_steps(settings.model_dump(mode="json", by_alias=True))
-    out.print(f"[green]✓[/] {use_case}: {settings.name}, {settings.task}, {len(settings.training.candidates)} candidates")
+    settings = check_use_case(load(use_case, source=source).model_dump(mode="json", by_alias=True))
+    out.print(
+        f"[green]✓[/] {use_case}: {settings.name}, {settings.task}, {len(settings.training.candidates)} candidates"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, End, Seed, Source, Store, UseCaseFile, Work, load, new_run_id
+from sluice_cli.results import show
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,24 +38,8 @@ def run(
 
     settings = load(use_case, source=source, end=end, seed=seed, store=store)
     with run_progress() as listen:
-        finished = run_locally(
-            settings, run_id=new_run_id(), work=work, sample=sample, fresh=fresh, listen=listen
-        )
+        finished = run_locally(settings, run_id=new_run_id(), work=work, sample=sample, fresh=fresh, listen=listen)
     show(finished.folder)
-
-
-def show(folder: Path) -> None:
-    """Print a finished run: verdict, decision and where to look."""
-    from sluice.gate.verdict import Verdict
-
-    out.print(Verdict.from_document(json.loads((folder / "verdict.json").read_text())).table())
-    decided = json.loads((folder / "decision.json").read_text())
-    out.print(f"[bold]{decided['kind']}[/]: {decided['reason']}")
-    out.print(f"report {_relative(folder / 'report.html')}   card {_relative(folder / 'card.html')}")
-
-
-def _relative(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def compile_(

@@ -1,0 +1,89 @@
+"""The champion as a server process on this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluice.errors import RegistryError, SluiceError
+from sluice.registry import Keys
+from sluice.settings import UseCase
+from sluice_cli.people import registry_for
+from sluice_serving.version import Servable, load_servable
+
+GRACE_SECONDS = 35
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server that listens."""
+
+    address: str
+    model: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A version's files on this machine, and the public keys that vouch for it."""
+
+    folder: Path
+    digest: str
+    keys: Path
+
+    def servable(self) -> Servable:
+        """What the server would load; raises as it does."""
+        return load_servable(self.folder, self.digest, Keys.open(self.keys))
+
+
+def fetch_champion(use_case: UseCase, work: Path) -> Fetched:
+    """The champion, with every digest and the signature checked.
+
+    Raises:
+        RegistryError: nothing is live.
+        IntegrityError: the store's champion is not what the gate signed.
+    """
+    registry = registry_for(use_case)
+    champion = registry.champion()
+    if champion is None:
+        raise RegistryError(f"{use_case.name} has no champion in {registry.store.url}", "run `sluice run` first")
+    folder = registry.fetch(champion, work / "versions" / champion.digest)
+    return Fetched(folder, champion.digest, Path(use_case.storage.keys))
+
+
+@contextmanager
+def running(fetched: Fetched, online: Path, port: int = 0) -> Iterator[Endpoint]:
+    """A server process for a version while the block lasts.
+
+    Raises:
+        SluiceError: it does not start; the message is its own.
+    """
+    command = [sys.executable, "-m", "sluice_serving", str(fetched.folder), "--digest", fetched.digest]
+    command += ["--keys", str(fetched.keys), "--online", str(online), "--port", str(port)]
+    log = fetched.folder.with_suffix(".log")
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            if not line:
+                process.wait()
+                raise SluiceError(f"the server did not start: {log.read_text().strip()[-500:]}", f"see {log}")
+            yield Endpoint(**json.loads(line))
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()

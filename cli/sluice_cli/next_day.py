@@ -1,0 +1,60 @@
+"""The demo's last act: serve the champion and replay the first day that its state does not know."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from sluice.export.graph import Graph
+from sluice.features.historical import feature_rows
+from sluice.features.online import OnlineFeatures
+from sluice.ingest import ingest
+from sluice.settings import UseCase
+from sluice.steps import Progress
+from sluice_cli.endpoint import fetch_champion, running
+from sluice_serving.replay import Replayed, replay
+from sluice_serving.version import Servable
+
+DAY = timedelta(days=1)
+
+
+def replay_next_day(use_case: UseCase, work: Path, online: Path, progress: Progress) -> Replayed:
+    """Serve the champion on a free port and send it the day from `data.end` on, in order.
+
+    The replay works on a copy of the online store: the next demo finds the state as it was.
+    """
+    champion = fetch_champion(use_case, work)
+    servable = champion.servable()
+    progress("history", 0, 3, "what the next day looks like in history")
+    day, labels, rows = _next_day(servable, use_case)
+    progress("history", 1, 3, "the state of the online store")
+    state = work / "replay"
+    shutil.rmtree(state, ignore_errors=True)
+    shutil.copytree(online, state)
+    progress("history", 2, 3, "starting the server")
+    with running(champion, state) as endpoint:
+        return replay(
+            servable.use_case,
+            endpoint.address,
+            day,
+            labels,
+            rows=rows,
+            online=OnlineFeatures.open(servable.use_case, state, servable.schema),
+            schema=servable.schema,
+            graph=Graph(servable.graph),
+            progress=progress,
+        )
+
+
+def _next_day(servable: Servable, use_case: UseCase) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The day's events, the labels that arrive on it, and the offline feature rows of its events."""
+    start = use_case.data.end
+    assert start is not None
+    data = use_case.data.model_copy(update={"end": start + DAY})
+    known = ingest(use_case.model_copy(update={"data": data}), now=datetime.now(UTC))
+    day = known.events.filter(pl.col("event_time") >= start)
+    labels = known.labels.filter(pl.col("label_time") >= start)
+    return day, labels, feature_rows(servable.use_case, known.events, known.labels, questions=day)
