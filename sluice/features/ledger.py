@@ -53,11 +53,6 @@ class LabelLedger:
             oldest = "SELECT MAX(label_time) - ? FROM labels"
             connection.execute(f"DELETE FROM labels WHERE label_time <= ({oldest})", (keep_us,))
 
-    def clear(self) -> None:
-        """Forget all."""
-        with self._connection as connection:
-            connection.execute("DELETE FROM labels")
-
     @property
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:

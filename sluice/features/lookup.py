@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -106,10 +107,10 @@ def _whole(view: WindowView, name: str, value: Any) -> int | None:
         return None
     if name not in view.numeric_columns:
         return 1
-    if value != int(value):
+    if not isinstance(value, Real) or not float(value).is_integer():
         raise RequestError(
             f"{name}: {value!r} is no whole number of its unit",
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "round it as ingest does",
         )
-    return int(value)
+    return int(float(value)) if isinstance(value, float) else int(value)  # type: ignore[call-overload,no-any-return]

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from sluice.errors import FeatureError, RequestError
+from sluice.features.joined import known_values, look_up_joined
 from sluice.features.lookup import Answers, Requests, look_up
 from sluice.features.opened import Opened
 from sluice.features.repository import read_repository, service_of
@@ -86,7 +87,21 @@ class OnlineFeatures:
 
     def materialise(self, events: pl.DataFrame, labels: pl.DataFrame, progress: Progress = silent) -> Materialised:
         """History to state: all keys. Keys whose state is newer are left alone."""
-        return self._opened.updater.materialise(events, labels, progress) if self._opened else Materialised(0, 0)
+        if self._opened is None:
+            return Materialised(0, 0)
+        outcome = self._opened.updater.materialise(events, labels, progress)
+        reached = self.watermarks().values()
+        joined = self.refresh(max(reached)) if reached else 0
+        return Materialised(outcome.written + joined, outcome.kept)
+
+    def refresh(self, until_us: int) -> int:
+        """Bring ordinary feature views up to an instant (µs since 1970). Returns how many keys were written."""
+        if self._opened is None:
+            return 0
+        return sum(
+            self._opened.updater.refresh(part.view, known_values(self._opened.repository, part, until_us), until_us)
+            for part in self._opened.service.joined
+        )
 
     def apply(
         self, events: pl.DataFrame | None = None, labels: pl.DataFrame | None = None, *, until_us: int | None = None
@@ -108,6 +123,7 @@ class OnlineFeatures:
         stale: list[tuple[str, ...]] = [()] * count
         if self._opened:
             answers = look_up(self._opened.store, self._opened.parts, requests)
+            answers.columns |= look_up_joined(self._opened.store, self._opened.service.joined, requests.entities)
             stale = self._stale(requests)
         columns = answers.columns | self._values(requests) | {EVENT_TIME: requests.event_time_us}
         columns |= request_features(self._request, columns)

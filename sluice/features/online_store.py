@@ -22,19 +22,23 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Int64List, StringList, Value
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
 from sluice.errors import FeatureError
 from sluice.features.state import STATE_COLUMNS, TIME, VERSION
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BATCH = 2000
+_LONGEST_WAIT = 0.2
+"""Seconds between tries to reach Redis: a request waits for an answer or for an error, not for long."""
 _LEASE = 60.0
 """Seconds that a dead updater blocks others on Redis."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a view: its columns as lists, strings and ints, and its version."""
+    """One row of a view: its columns as arrays or scalars, and its version (seconds since 1970)."""
 
     columns: Mapping[str, Any]
     version: int
@@ -52,13 +56,16 @@ class StateStore:
     def _online(self) -> OnlineStore:
         if not hasattr(self._local, "store"):
             self._local.store = get_online_store_from_config(self._config.online_store)
-            if self.is_sqlite:
-                with _told():
+            with _told():
+                if self.is_sqlite:
                     connection: sqlite3.Connection = self._local.store._get_conn(self._config)
                     # Readers do not wait for the writer. After a power cut the last writes may be gone; the same
                     # events given again bring them back.
                     connection.execute("PRAGMA journal_mode=WAL")
                     connection.execute("PRAGMA synchronous=NORMAL")
+                else:
+                    client: redis.Redis = self._local.store._get_client(self._config.online_store)
+                    client.set_retry(Retry(ExponentialBackoff(_LONGEST_WAIT, _LONGEST_WAIT / 8), 3))
         store: OnlineStore = self._local.store
         return store
 
@@ -152,7 +159,7 @@ def next_version(previous: int, arrival_us: int) -> int:
 
 def to_values(row: Row) -> dict[str, Value]:
     """A row in Feast's form."""
-    return {name: _value(value) for name, value in row.columns.items()} | {VERSION: Value(int64_val=row.version)}
+    return {name: _value(value) for name, value in row.columns.items()}
 
 
 def state_arrays(values: Mapping[str, Value]) -> dict[str, Any]:
@@ -169,8 +176,14 @@ def state_arrays(values: Mapping[str, Value]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Value:
+    if value is None:
+        return Value()
     if isinstance(value, int):
         return Value(int64_val=value)
+    if isinstance(value, float):
+        return Value(double_val=value)
+    if isinstance(value, str):
+        return Value(string_val=value)
     if value.dtype.kind == "U":
         return Value(string_list_val=StringList(val=value.tolist()))
     return Value(int64_list_val=Int64List(val=value.tolist()))

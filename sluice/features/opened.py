@@ -22,6 +22,7 @@ from sluice.windows.definition import EXACT
 class Opened:
     """The state behind a feature service."""
 
+    repository: Repository
     service: Service
     store: StateStore
     parts: tuple[Online, ...]
@@ -49,7 +50,14 @@ class Opened:
         )
         streams = _twin(repository, STREAMS_STATE)
         ledger = LabelLedger(folder, list(use_case.data.columns.entities))
-        return Opened(service, store, parts, streams, Updater(store, parts, streams, ledger, settings.horizon // EXACT))
+        return Opened(
+            repository,
+            service,
+            store,
+            parts,
+            streams,
+            Updater(store, parts, streams, ledger, settings.horizon // EXACT),
+        )
 
 
 def _twin(repository: Repository, name: str) -> FeatureView:

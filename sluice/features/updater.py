@@ -5,7 +5,7 @@ Both ways end in the same `tiles.apply`. A batch may be delivered again, late or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -96,9 +96,16 @@ class Updater:
                 self._ledger.remember(labels, self._keep_labels_us)
             self._advance(_newest(events, labels) | (dict.fromkeys((EVENTS, LABELS), until_us) if until_us else {}))
 
-    def clear(self) -> None:
-        """Forget the labels that were applied. The rows of the store are overwritten by what comes."""
-        self._ledger.clear()
+    def refresh(self, view: FeatureView, rows: Iterable[tuple[str, Row]], until_us: int) -> int:
+        """Write an ordinary view's values as known at `until_us`; nothing where newer ones are stored. Keys written."""
+        with self._store.writing():
+            stored = self._store.watermarks(self._streams, [view.name])
+            if stored and stored[view.name][0] >= until_us:
+                return 0
+            found = dict(rows)
+            self._store.write(view, found)
+            self._advance({view.name: until_us})
+        return len(found)
 
     def _update(self, online: Online, batches: dict[str, tiles.Entries]) -> None:
         rows = {}
@@ -106,7 +113,7 @@ class Updater:
             old = tiles.empty(online.view) if found is None else tiles.from_arrays(online.view, state_arrays(found))
             new = tiles.apply(online.view, old, batches[key], horizon_us=self._horizon_us)
             version = next_version(0 if found is None else found[VERSION].int64_val, new.arrival)
-            rows[key] = Row(tiles.to_arrays(new), version)
+            rows[key] = _row(new, version)
         self._store.write(online.twin, rows)
 
     def _from_history(self, online: Online, entries: pl.DataFrame) -> Iterator[dict[str, tiles.TileState]]:
@@ -122,9 +129,9 @@ class Updater:
         rows = {}
         for (key, state), found in zip(states.items(), self._store.read(online.twin, list(states)), strict=True):
             if found is None:
-                rows[key] = Row(tiles.to_arrays(state), next_version(0, state.arrival))
+                rows[key] = _row(state, next_version(0, state.arrival))
             elif found["arrival"].int64_val <= state.arrival:
-                rows[key] = Row(tiles.to_arrays(state), next_version(found[VERSION].int64_val, state.arrival))
+                rows[key] = _row(state, next_version(found[VERSION].int64_val, state.arrival))
         return rows
 
     def _seen(self, online: Online, entries: pl.DataFrame) -> pl.DataFrame:
@@ -138,8 +145,13 @@ class Updater:
         for stream, time in newest.items():
             old, version = stored.get(stream, (NULL, 0))
             if time > old:
-                rows[stream] = Row({TIME: time}, next_version(version, time))
+                version = next_version(version, time)
+                rows[stream] = Row({TIME: time, VERSION: version}, version)
         self._store.write(self._streams, rows)
+
+
+def _row(state: tiles.TileState, version: int) -> Row:
+    return Row({**tiles.to_arrays(state), VERSION: version}, version)
 
 
 def _newest(events: pl.DataFrame | None, labels: pl.DataFrame | None) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from sluice.simulate import World, simulate
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 ROOT = Path(__file__).parents[2]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HOUR, EXACT = timedelta(hours=1), timedelta(microseconds=1)
 
 FRAUD: dict[str, Any] = {
     "name": "fraud",
@@ -67,6 +70,38 @@ def small_tables(days: int = 45, cards: int = 12, terminals: int = 8, seed: int 
     ).sort("event_time", "event_id")
     labels = events.select("event_id", "label", "label_time", "event_time", "card", "terminal")
     return events.drop("label", "label_time"), labels.sort("label_time", "event_id")
+
+
+def brute_force(events: pl.DataFrame, labels: pl.DataFrame, asked: dict[str, Any]) -> dict[str, float | None]:
+    """The window features of `fraud_v1` for one row of the events table, counted one by one as decision 2 says."""
+    t, known = asked["event_time"], asked["arrival"]
+    position = (t, asked["event_id"])
+    found: dict[str, float | None] = {}
+
+    def inside(time: datetime, days: int, hop: timedelta) -> bool:
+        return bool((time - EPOCH) // hop > (t - timedelta(days=days) - EPOCH) // hop)
+
+    seen = [e for e in events.to_dicts() if (e["event_time"], e["event_id"]) <= position and e["arrival"] <= known]
+    arrived = [e for e in labels.to_dicts() if e["label_time"] <= t]
+    latest = {e["event_id"]: e for e in sorted(arrived, key=lambda e: e["label_time"])}
+    for days in (1, 7, 30):
+        mine = [e for e in seen if e["card"] == asked["card"] and inside(e["event_time"], days, EXACT)]
+        found[f"card_count_{days}d"] = len(mine)
+        found[f"card_amount_mean_{days}d"] = sum(e["amount"] for e in mine) / len(mine) if mine else None
+        here = [e for e in seen if e["terminal"] == asked["terminal"] and inside(e["event_time"], days, HOUR)]
+        found[f"terminal_count_{days}d"] = len(here)
+        risk = [
+            e["label"]
+            for e in latest.values()
+            if e["terminal"] == asked["terminal"] and inside(e["label_time"], days, HOUR)
+        ]
+        found[f"terminal_risk_{days}d"] = sum(risk) / len(risk) if risk else None
+    return found
+
+
+@pytest.fixture(scope="session")
+def brute() -> Callable[..., dict[str, float | None]]:
+    return brute_force
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.features.request import local_time, request_features
-from sluice.settings.features import HourRangeFeature, RatioFeature, ValueFeature, WeekendFeature
+from sluice.settings.features import HourRangeFeature, RatioFeature, RequestFeature, ValueFeature, WeekendFeature
 
 
-def at(*parts: int) -> int:
-    return int(datetime(*parts, tzinfo=UTC).timestamp()) * 1_000_000
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def times(*instants: int) -> dict[str, np.ndarray]:
@@ -51,7 +51,7 @@ def test_ratio_fills_where_there_is_nothing_to_compare_with() -> None:
 
 
 def test_ratio_may_use_a_feature_named_before_it() -> None:
-    features = [
+    features: list[RequestFeature] = [
         ValueFeature(name="a", column="amount"),
         RatioFeature(kind="ratio", name="r", numerator="a", denominator="mean"),
         RatioFeature(kind="ratio", name="s", numerator="r", denominator="a"),
