@@ -205,12 +205,14 @@ def _parts(evidence: Evidence) -> list[dict[str, str]]:
 
 
 def _ingest(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What came in, and of the rest what occurred at all."""
     found = []
     for name, value in counts.items():
+        shown = "set aside" if name == "reasons" else name.replace("_", " ")
         if isinstance(value, Mapping):
-            found += [(f"quarantined, {reason}", number(n)) for reason, n in value.items()]
-        else:
-            found.append((name.replace("_", " "), number(value)))
+            found += [(f"{shown}, {reason}", number(n)) for reason, n in value.items() if n]
+        elif value or name in ("rows", "events", "labels"):
+            found.append((shown, number(value)))
     return found
 
 

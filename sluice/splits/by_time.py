@@ -51,11 +51,13 @@ def last_mature_instant(use_case: UseCase, rows: pl.DataFrame, labels: pl.DataFr
     A row without label counts as waiting while it is younger, at the label stream's last instant, than the labels'
     delay: `data.labels.delay`, else `negative_after`, else the longest delay of a first label seen in the stream.
     """
+    complete = _end_of_last_whole_day(rows.get_column("event_time"))
     waiting = rows.join(labels, on="event_id", how="anti", maintain_order="left").get_column("event_time")
+    if waiting.is_empty():
+        return complete
     reach = labels.get_column("label_time").max()
     assert isinstance(reach, datetime)
     still = waiting.filter(waiting > reach - _delay(use_case, labels)).min()
-    complete = _end_of_last_whole_day(rows.get_column("event_time"))
     return min(complete, _midnight(still)) if isinstance(still, datetime) else complete
 
 

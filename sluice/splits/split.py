@@ -85,7 +85,8 @@ def _split_by_time(plan: Plan, rows: pl.DataFrame, labels: pl.DataFrame) -> Spli
     for name, instant in known_at.items():
         start, end = plan.spans[name]
         inside = rows.filter((time >= start) & (time < end))
-        parts[name] = _labelled(inside, labels_known_at(labels, instant))
+        theirs = labels.join(inside.select("event_id"), on="event_id", how="semi", maintain_order="left")
+        parts[name] = _labelled(inside, labels_known_at(theirs, instant))
         left_out[f"{name}: no label yet"] = inside.height - parts[name].height
     return Split(**parts, left_out=left_out, spans=plan.spans)
 
