@@ -113,4 +113,4 @@ def _whole(view: WindowView, name: str, value: Any) -> int | None:
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "round it as ingest does",
         )
-    return int(float(value)) if isinstance(value, float) else int(value)  # type: ignore[call-overload,no-any-return]
+    return int(float(value))
