@@ -17,6 +17,7 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import V1Endpoints
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from sluice.errors import FeatureError, RequestError, SluiceError, StoreError
@@ -59,6 +60,7 @@ class RestServer(RESTServer):  # type: ignore[misc]
         self._add_exception_handlers(app)
         app.add_exception_handler(RequestValidationError, _invalid_body)
         app.add_exception_handler(InvalidInput, _invalid_input)
+        app.add_exception_handler(HTTPException, _http_error)
         for kind in (RequestError, FeatureError, StoreError):
             app.add_exception_handler(kind, _refused)
         generic = app.openapi()
@@ -134,6 +136,13 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _invalid_input(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error), "hint": "", "problems": []}, 400)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    """Wrong paths and methods, and V2 bodies that are no JSON."""
+    assert isinstance(error, HTTPException)
+    content = {"error": str(error.detail), "hint": "", "problems": []}
+    return JSONResponse(content, error.status_code, headers=error.headers)
 
 
 async def _invalid_body(_: Request, error: Exception) -> JSONResponse:
