@@ -17,7 +17,8 @@ from sluice.ingest.typed import Typed
 from sluice.ingest.units import to_units
 from sluice.settings import UseCase
 
-EPOCH = datetime(1970, 1, 1)
+SHARED = "="
+"""`=id` in place of an entity's column: all events belong to this one id, so that windows see the whole stream."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ def wanted_columns(use_case: UseCase) -> dict[str, str]:
         roles |= {"label": columns.label, "label_time": columns.label_time}
     wanted = {column: f"data.columns.{role}" for role, column in roles.items() if column is not None}
     for name, column in columns.entities.items():
-        wanted.setdefault(column, f"data.columns.entities.{name}")
+        if not column.startswith(SHARED):
+            wanted.setdefault(column, f"data.columns.entities.{name}")
     for name, value in columns.values.items():
         wanted.setdefault(value.column or name, f"data.columns.values.{name}")
     for column in columns.personal:
@@ -82,6 +84,8 @@ def _roles(use_case: UseCase, schema: dict[str, pl.DataType]) -> list[tuple[str,
         return instant(column, schema[column], data.time_zone, data.ambiguous_time)
 
     def key(column: str) -> Typed:
+        if column.startswith(SHARED):
+            return Typed(pl.lit(column.removeprefix(SHARED), pl.String))
         return typed.text(column, schema[column], empty_is_missing=True).required()
 
     def as_label(column: str) -> Typed:

@@ -30,6 +30,8 @@ def _leaks(columns: Columns) -> Iterator[str]:
     for name, column in columns.entities.items():
         if column in known_late:
             yield f"data.columns.entities.{name}: the label must not be an entity: windows would tell it"
+        if column == "=":
+            yield f"data.columns.entities.{name}: name the id that all events share, for example =all"
     if columns.arrival is not None and columns.event_time is None:
         yield "data.columns.arrival: goes with data.columns.event_time"
 

@@ -31,7 +31,9 @@ class Columns(Section):
     event_id: str | None = Field(None, description="Default: a hash of the whole row.")
     event_time: str | None = Field(None, description="None only for tables split without time.")
     arrival: str | None = Field(None, description="When the event became known; default: its own time.")
-    entities: dict[str, str] = Field(default_factory=dict, description="Entity name to source column.")
+    entities: dict[str, str] = Field(
+        default_factory=dict, description="Entity name to source column; `=id` is one entity that all events share."
+    )
     values: dict[str, ValueColumn] = Field(default_factory=dict)
     label: str | None = None
     label_time: str | None = Field(None, description="When the label became known; else labels.delay.")

@@ -194,3 +194,9 @@ def test_the_handbooks_transactions() -> None:
     assert found.quarantine.height == 0
     delay = found.labels.get_column("label_time") - found.labels.get_column("event_time")
     assert (delay == 7 * DAY).all()
+
+
+def test_an_entity_that_all_events_share(read: Read) -> None:
+    found = read(rows(3), use_case(columns={"entities": {"card": "card_id", "terminal": "terminal_id", "all": "=all"}}))
+    assert found.events.get_column("all").to_list() == ["all"] * 3
+    assert found.labels.get_column("all").to_list() == ["all"] * 3
