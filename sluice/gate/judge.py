@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from sluice.errors import SluiceError
+from sluice.evaluation.slices import Part, slices_of
 from sluice.gate import checks
 from sluice.gate.budgets import budget_checks
 from sluice.gate.case import Case, Contender
@@ -33,9 +34,11 @@ def judge(case: Case) -> Verdict:
     before = lineage_checks(case)
     if not all(check.passed for check in before):
         return _verdict(case, before, opened=False)
+    rows = case.rows.sort("event_time", "event_id")
+    # Read before the opening, so that settings that do not fit the rows cost none.
+    parts = slices_of(case.use_case, rows)
     limit = case.use_case.gate.max_openings
     case.openings.record_opening(case.seal.digest, version=case.challenger.digest, limit=limit)
-    rows = case.rows.sort("event_time", "event_id")
     scores, broken = _scored(case, rows)
     if broken is not None:
         return _verdict(case, [*before, broken], opened=True)
@@ -46,7 +49,7 @@ def judge(case: Case) -> Verdict:
     if sane.passed:
         measure = measure_of(case.use_case, rows, case.use_case.gate.metric)
         comparisons = _comparisons(case, measure, scores)
-        found += _statistical(case, rows, measure, scores, comparisons)
+        found += _statistical(case, parts, measure, scores, comparisons)
     found += _sampled(case, rows, scores["challenger"])
     return _verdict(case, found, opened=True, comparisons=comparisons, scores=_table(rows, scores), rows=rows)
 
@@ -99,7 +102,7 @@ def _as_measured(case: Case, name: str, score: np.ndarray) -> np.ndarray:
 
 def _statistical(
     case: Case,
-    rows: pl.DataFrame,
+    parts: list[Part],
     measure: Measure,
     scores: Mapping[str, np.ndarray],
     comparisons: Mapping[str, Comparison],
@@ -112,7 +115,7 @@ def _statistical(
     rival = _decisive(comparisons)
     if rival is not None:
         pair = [_as_measured(case, name, scores[name]) for name in ("challenger", rival)]
-        found.append(slice_check(case.use_case, rows, measure, *pair, against=rival, seed=case.seed))
+        found.append(slice_check(case.use_case, parts, measure, *pair, against=rival, seed=case.seed))
     found.append(checks.calibration(measure, mine, gate.max_calibration_error))
     return found
 

@@ -13,10 +13,14 @@ def lineage_checks(case: Case) -> list[Check]:
     """The checks that need no scores. If one fails the seal stays closed.
 
     Raises:
-        GateError: the rows are not those that the seal names.
+        GateError: the rows are not those that the seal names, or not made of these events.
     """
     if not np.array_equal(Seal.of_rows(case.rows).hashes, case.seal.hashes):
         raise GateError("the rows put before the gate are not the sealed rows", "take the test rows of the same split")
+    absent = case.rows.join(case.events, on="event_id", how="anti")
+    if absent.height:
+        first = absent.get_column("event_id").item(0)
+        raise GateError(f"{absent.height} sealed rows are not among the events, the first is {first}", "ingest again")
     return [*_train_rows(case), _not_the_champion(case), _openings_left(case)]
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 
-from sluice.evaluation.slices import slices_of
+from sluice.evaluation.slices import Part
 from sluice.gate.statistics import Measure, compare
 from sluice.gate.verdict import Check, Figure
 from sluice.settings import UseCase
@@ -13,7 +12,7 @@ from sluice.settings import UseCase
 
 def slice_check(
     use_case: UseCase,
-    rows: pl.DataFrame,
+    parts: list[Part],
     measure: Measure,
     ours: np.ndarray,
     theirs: np.ndarray,
@@ -27,7 +26,7 @@ def slice_check(
     in at most alpha of all cases however many slices are looked at.
     """
     gate = use_case.gate
-    parts = [part for part in slices_of(use_case, rows) if part.mask.sum() >= gate.min_slice_rows]
+    parts = [part for part in parts if part.mask.sum() >= gate.min_slice_rows]
     figures: dict[str, Figure] = {"slices": len(parts), "against": against}
     broken: list[str] = []
     worst, where = np.inf, ""

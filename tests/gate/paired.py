@@ -64,7 +64,8 @@ def pair(seed: int, better: float = 0.0) -> Pair:
 def _noise(rows: pl.DataFrame, random: np.random.Generator) -> np.ndarray:
     """Of rows and of terminals, so that rows are not independent."""
     terminal = rows["terminal"].rank("dense").to_numpy().astype(np.int64)
-    return 0.8 * random.normal(size=rows.height) + 0.4 * random.normal(size=terminal.max() + 1)[terminal]
+    noise: np.ndarray = 0.8 * random.normal(size=rows.height) + 0.4 * random.normal(size=terminal.max() + 1)[terminal]
+    return noise
 
 
 def _score(seen: np.ndarray) -> np.ndarray:

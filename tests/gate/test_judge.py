@@ -168,7 +168,7 @@ def test_served_scores_may_differ_by_rounding_only(better: Pair) -> None:
     case = case_of(better, POLICY)
     assert case.serving is not None
     for step, refused in ((1e-7, []), (1e-5, ["serving parity"])):
-        served = replace(case.serving, score=lambda rows, step=step: case.challenger.score(rows) + np.float64(step))
+        served = replace(case.serving, score=lambda rows, step=step: case.challenger.score(rows) + step)  # type: ignore[misc]
         assert names(judge(replace(case, serving=served))) == refused
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -44,11 +45,18 @@ def streams(draw: st.DrawFn) -> tuple[pl.DataFrame, pl.DataFrame]:
             known = time + timedelta(minutes=5 + 9 * correction + draw(st.integers(0, 3)))
             labels.append((f"e{i:02d}", float(draw(st.booleans())), known, time, card))
     instant = pl.Datetime("us", "UTC")
-    event_schema = {"event_id": pl.String, "event_time": instant, "arrival": instant, "card": pl.String}
-    label_schema = {"event_id": pl.String, "label": pl.Float64, "label_time": instant, "event_time": instant}
+    event_schema: dict[str, Any] = {"event_id": pl.String, "event_time": instant, "arrival": instant, "card": pl.String}
+    label_schema: dict[str, Any] = {
+        "event_id": pl.String,
+        "label": pl.Float64,
+        "label_time": instant,
+        "event_time": instant,
+    }
     return (
         pl.DataFrame(events, {**event_schema, "amount": pl.Int64}, orient="row").sort("event_time", "event_id"),
-        pl.DataFrame(labels, {**label_schema, "card": pl.String}, orient="row").sort("label_time", "event_id"),
+        pl.DataFrame(labels, {**label_schema, "event_time": instant, "card": pl.String}, orient="row").sort(
+            "label_time", "event_id"
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -48,13 +49,13 @@ VIEWS = (
 
 def use_case(**overlays: object) -> UseCase:
     """The fraud use case with settings laid over, dots in their paths written as double underscores."""
-    found = read_use_case(FRAUD)
+    found: UseCase = read_use_case(FRAUD)
     for path, value in overlays.items():
         found = _laid(found, path.split("__"), value)
     return found
 
 
-def _laid(section, parts, value):  # type: ignore[no-untyped-def]
+def _laid(section: Any, parts: list[str], value: object) -> Any:
     inner = value if len(parts) == 1 else _laid(getattr(section, parts[0]), parts[1:], value)
     return section.model_copy(update={parts[0]: inner})
 
