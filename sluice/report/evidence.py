@@ -61,8 +61,7 @@ class Evidence:
     @property
     def rival(self) -> str | None:
         """Whom the challenger is drawn against: the champion, else the highest rung below it."""
-        others = [name for name in self.evaluations if name != CHALLENGER]
-        return CHAMPION if CHAMPION in others else (others[-1] if others else None)
+        return _rival(list(self.evaluations))
 
 
 def evaluations_of(
@@ -76,7 +75,7 @@ def evaluations_of(
 ) -> dict[str, dict[str, Any]]:
     """Evaluation documents of everybody whose scores the gate stored.
 
-    Challenger and champion are looked at by slice and by day too, the rungs as a whole.
+    The challenger and its rival (the champion, else the highest rung) are looked at by slice and by day too.
 
     Args:
         rows: sealed labelled rows, any order.
@@ -96,13 +95,14 @@ def evaluations_of(
             f"{scores.height - joined.height} of {scores.height} sealed scores have no sealed row",
             "the scores belong to another seal: run the gate step again",
         )
-    label = scores.get_column("label").to_numpy()
+    label, columns = scores.get_column("label").to_numpy(), score_columns(use_case, scores)
+    duel = {CHALLENGER, _rival(list(columns))}
     return {
         name: evaluate(
             use_case, joined, label, score, threshold=thresholds.get(name), seed=seed, labels=labels,
-            parts=not name.startswith(RUNG),
+            parts=name in duel,
         )
-        for name, score in score_columns(use_case, scores).items()
+        for name, score in columns.items()
     }  # fmt: skip
 
 
@@ -116,6 +116,11 @@ def score_columns(use_case: UseCase, scores: pl.DataFrame) -> dict[str, np.ndarr
     else:
         found = {name: scores.get_column(name).to_numpy() for name in names}
     return dict(sorted(found.items(), key=lambda item: _rank(item[0])))
+
+
+def _rival(names: Sequence[str]) -> str | None:
+    others = [name for name in names if name != CHALLENGER]
+    return CHAMPION if CHAMPION in others else (others[-1] if others else None)
 
 
 def _rank(name: str) -> int:

@@ -122,7 +122,7 @@ def number(value: Any) -> str:
         return str(value)
     if value == 0:
         return "0"
-    if abs(value) < 1e-3 or abs(value) >= 1e6:
+    if abs(value) < 5e-5 or abs(value) >= 1e6:
         return f"{value:.2e}"
     return f"{value:,.4f}" if abs(value) < 0.1 else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
 

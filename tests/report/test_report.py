@@ -244,6 +244,8 @@ def test_evaluations_follow_the_rows_whatever_their_order() -> None:
     other = evaluations_of(case, rows.reverse(), scores, thresholds={}, seed=1)
     assert one == other and list(one) == ["challenger", "champion"]
     assert one["challenger"]["slices"] and one["champion"]["days"]
+    first = evaluations_of(case, rows, scores.rename({"champion": "rung logistic"}), thresholds={}, seed=1)
+    assert first["rung logistic"]["slices"]
     assert evaluations_of(case, rows, None, thresholds={}, seed=1) == {}
 
 
