@@ -14,7 +14,7 @@ from threading import Barrier
 
 import pytest
 from minio.versioningconfig import ENABLED
-from servers import S3, Bucket
+from servers import S3, Bucket, wait_until_ready
 
 from sluice import digests
 from sluice.errors import IntegrityError, StoreError
@@ -175,6 +175,7 @@ def test_a_dead_or_hanging_server_is_told_in_bounded_time(own_minio: Bucket) -> 
     with pytest.raises(StoreError, match="the server does not answer"):
         init_store(own_minio.storage, credentials=own_minio.credentials)
     server.start()
+    wait_until_ready(own_minio.s3)
     assert store.get("a") == b"1"
     assert not store.exists("b")
 
