@@ -74,9 +74,11 @@ def _client(storage: Storage, credentials: dict[str, str] | None) -> Minio:
             "secret_access_key": os.environ.get("AWS_SECRET_ACCESS_KEY"),
             "token": os.environ.get("AWS_SESSION_TOKEN"),
         }
-    pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=5, read=30), retries=urllib3.Retry(total=3, backoff_factor=0.2)
+    # A MinIO that is just starting asks to come back in a minute; it is ready within a second.
+    retries = urllib3.Retry(
+        total=5, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False
     )
+    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=30), retries=retries)
     return Minio(
         endpoint.netloc,
         keys["access_key_id"],

@@ -19,6 +19,7 @@ _SIGNS = (
     ("File too large", "the file is larger than this disk or user may hold", "raise the limit, or use another folder"),
     ("Permission denied", "this user may not write or read there", "check the owner of the folder in storage.url"),
     ("Read-only file system", "the disk is read-only", "use another folder as storage.url"),
+    ("ServerNotInitialized", "the server is still starting", "wait a few seconds, then run again"),
     ("403 Forbidden", "the credentials are wrong or may not do this", "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"),
     ("error sending request", "the server does not answer", "start it or correct storage.endpoint, then run again"),
     ("operation timed out", "the server does not answer in time", "check its load and the network, then run again"),
