@@ -156,9 +156,10 @@ def finish_one(function: str, parts: Mapping[StatKind, np.ndarray], time: np.nda
 
 
 def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    out = np.full(above.shape, np.nan)
-    np.divide(above, below, out=out, where=below > 0)
-    return out
+    # What nothing was added to is 0 / 0, hence NaN: quicker by far than a masked division.
+    with np.errstate(invalid="ignore"):
+        quotient: np.ndarray = above / below
+    return quotient
 
 
 def _deviation(parts: Mapping[StatKind, np.ndarray]) -> np.ndarray:

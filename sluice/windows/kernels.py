@@ -114,7 +114,7 @@ def by_time(
 ) -> None:  # fmt: skip
     """Keys that are not late: sums are differences of prefix sums, extremes come from a tree.
 
-    added: int64 [statistics x entries]. out: int64 [statistics x widths x questions], in the questions' own order.
+    added: int64 [statistics x entries], out: int64 [statistics x widths x questions], both in their tables' order.
     """
     sums, falling = shape.sums, shape.sums + shape.minima
     lasts = falling + shape.maxima
@@ -131,9 +131,9 @@ def by_time(
             continue
         for s in range(sums):
             for i in range(n):
-                prefix[s, i + 1] = prefix[s, i] + added[s, first + i]
+                prefix[s, i + 1] = prefix[s, i] + added[s, past.row[first + i]]
         for s in range(sums, stats):
-            plant(tree[s - sums], added[s, first : first + n], s < falling)
+            plant(tree[s - sums], added[s][past.row[first : first + n]], s < falling)
         left[:] = 0
         for q in range(asked.start[k], asked.start[k + 1]):
             for w in range(left.shape[0]):
@@ -169,7 +169,7 @@ def by_arrival(
             while joined < n and past.arrival[past.known[first + joined]] <= asked.arrival[q]:
                 e = past.known[first + joined]
                 for s in range(stats):
-                    join(tree[s], n + e - first, added[s, e], s < sums, s < falling)
+                    join(tree[s], n + e - first, added[s, past.row[e]], s < sums, s < falling)
                 joined += 1
             for w in range(shape.widths.shape[0]):
                 since = ((asked.time[q] - shape.widths[w]) // shape.hop + 1) * shape.hop

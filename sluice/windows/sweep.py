@@ -48,7 +48,6 @@ def sweep_array(view: WindowView, entries: pl.DataFrame, questions: pl.DataFrame
     """`sweep` without the frame: float64 [aggregations x questions], NaN for null."""
     added = entry_stats(view, entries)
     past, asked = _sides(view, entries, questions)
-    added = np.ascontiguousarray(added[:, past.row])
     keys = past.start.shape[0] - 1
     at = _places(past, asked, entries, questions, keys)
     late = _late_keys(past, asked, keys)
@@ -90,14 +89,18 @@ def _sides(view: WindowView, entries: pl.DataFrame, questions: pl.DataFrame) -> 
     e_code, q_code = codes(entries.get_column("key"), questions.get_column("key"))
     keys = int(max(e_code.max(initial=-1), q_code.max(initial=-1))) + 2
     # Questions without a key stand in a last group that no entry is in.
-    q_code = np.where(q_code < 0, keys - 1, q_code)
+    if q_code.min(initial=0) < 0:
+        q_code = np.where(q_code < 0, keys - 1, q_code)
     if view.stream == "labels" or "event_id" not in questions.columns:
         # Labels up to and including an instant come before the events of that instant.
         e_id, q_id = np.zeros(entries.height, dtype=np.int64), np.full(questions.height, -1)
     else:
         e_id, q_id = _identities(entries.get_column("event_id"), questions.get_column("event_id"))
-    tie = ["event_id", "sign"] if view.stream == "events" else []
-    return _side(entries, e_code, e_id, keys, tie), _side(questions, q_code, q_id, keys, [])
+    past = _side(entries, e_code, e_id, keys, ["event_id", "sign"] if view.stream == "events" else [])
+    clock = ["time", "arrival"]
+    if e_id is q_id and e_code is q_code and clock[-1] in questions.columns and entries[clock].equals(questions[clock]):
+        return past, past
+    return past, _side(questions, q_code, q_id, keys, [])
 
 
 def _identities(left: pl.Series, right: pl.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +133,8 @@ def _side(table: pl.DataFrame, code: np.ndarray, identity: np.ndarray, keys: int
         place = np.empty_like(row)
         place[row] = rows
         known = place[kernels.group(code, np.argsort(arrival, kind="stable"), keys)[1]]
-    return Side(start, row, time[row], arrival[row], known, identity[row])
+    grouped = time[row]
+    return Side(start, row, grouped, grouped if known is rows else arrival[row], known, identity[row])
 
 
 def _places(past: Side, asked: Side, entries: pl.DataFrame, questions: pl.DataFrame, keys: int) -> Places:
