@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sluice import digests
-from sluice.features.repository import read_service
+from sluice.features.check import check_service
 from sluice.ingest.fingerprint import source_digest
 from sluice.registry.runs import RunLog
 from sluice.settings import UseCase, parse_use_case, sections_document
@@ -53,7 +53,7 @@ def check_use_case(document: dict[str, Any]) -> UseCase:
         SettingsError: something in them is wrong.
     """
     use_case = parse_use_case(document)
-    read_service(use_case)
+    check_service(use_case)
     check_candidates(use_case)
     return use_case
 
@@ -78,12 +78,8 @@ def plan_steps(document: dict[str, Any], run_id: str, clock: Callable[[], dateti
         hyper_parameters={c.id: dict(c.params) for c in use_case.training.candidates},
         run_id=run_id or None,
     )
-    return Plan(
-        *(_sections(use_case, NEEDED[step]) for step in ("ingest", "features", "split", "train", "select", "gate")),
-        source=source,
-        code=code_digest(),
-        run=run.id,
-    )
+    cut = {step: json.dumps(sections_document(use_case, names), sort_keys=True) for step, names in NEEDED.items()}
+    return Plan(**cut, source=source, code=code_digest(), run=run.id)
 
 
 @cache
@@ -92,7 +88,3 @@ def code_digest() -> str:
     root = Path(__file__).parent
     files = sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
     return digests.of_json([[str(p.relative_to(root)), digests.of_file(p)] for p in files])
-
-
-def _sections(use_case: UseCase, names: tuple[str, ...]) -> str:
-    return json.dumps(sections_document(use_case, names), sort_keys=True)

@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 
 from sluice import digests
-from sluice.evaluation.evaluate import choose_threshold
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
 from sluice.splits.files import SCHEMA, read_rows
-from sluice.training.task import read_scores
+from sluice.training.task import read_scores, validation_threshold
 
 Curve = tuple[list[float], list[float], list[float]]
 
@@ -54,15 +53,13 @@ def select_challenger(
     ordered = [candidate.id for candidate in use_case.training.candidates if candidate.id in by_id]
     values = {name: float(by_id[name][1]["metric"]["validation"]) for name in ordered}
     chosen = choose(use_case, values)
-    label = read_rows(validation).get_column("label").to_numpy()
-    scores = read_scores(by_id[chosen][0])
-    threshold = choose_threshold(use_case, label, scores) if use_case.task == "binary" else None
+    threshold = validation_threshold(use_case, by_id[chosen][0])
     for name in ordered:
         shutil.copytree(by_id[name][0], folder / "ladder" / name, dirs_exist_ok=True)
     _lay_out(use_case, folder, by_id[chosen][0], train, _document(use_case, chosen, threshold, history, code))
     table = _markdown(use_case, values, chosen)
     _write(folder / "selection.json", {"format": 1, "chosen": chosen, "order": ordered, "validation": values})
-    roc = _roc(label, scores) if use_case.task == "binary" else None
+    roc = _roc(validation, by_id[chosen][0]) if use_case.task == "binary" else None
     return Selection(chosen, {f"{name} {use_case.training.metric}": v for name, v in values.items()}, roc, table)
 
 
@@ -116,10 +113,11 @@ def _environment() -> str:
     return "\n".join(sorted(found)) + "\n"
 
 
-def _roc(label: np.ndarray, score: np.ndarray) -> Curve:
+def _roc(validation: Path, chosen: Path) -> Curve:
     from sklearn.metrics import roc_curve
 
-    false, true, thresholds = roc_curve(label, score)
+    label = read_rows(validation).get_column("label").to_numpy()
+    false, true, thresholds = roc_curve(label, read_scores(chosen))
     kept = np.unique(np.linspace(0, len(false) - 1, 200).astype(int))
     return false[kept].tolist(), true[kept].tolist(), np.clip(thresholds[kept], 0, 1).tolist()
 

@@ -11,7 +11,7 @@ import typer
 
 from sluice.settings import UseCase, read_use_case
 from sluice_cli.console import out, run_progress
-from sluice_cli.options import WORK, Work, new_run_id
+from sluice_cli.options import WORK, Work
 from sluice_cli.people import registry_for
 from sluice_cli.results import show, show_replay
 
@@ -89,7 +89,7 @@ def _simulate(stage: Stage) -> None:
 
 
 def _run(use_case: UseCase, stage: Stage) -> None:
-    from sluice_pipelines.local import run_locally
+    from sluice_pipelines.local import new_run_id, run_locally
 
     with run_progress() as listen:
         finished = run_locally(use_case, run_id=new_run_id(), work=stage.work, online=stage.online, listen=listen)

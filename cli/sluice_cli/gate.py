@@ -7,7 +7,7 @@ import json
 import typer
 
 from sluice_cli.console import out, run_progress
-from sluice_cli.options import WORK, End, Source, UseCaseFile, Work, load, new_run_id
+from sluice_cli.options import WORK, End, Source, UseCaseFile, Work, load
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def selftest(use_case: UseCaseFile, source: Source = None, end: End = None, work
     own, cut from validation rows: the sealed test is not touched.
     """
     from sluice.gate.selftest import SelfTest
-    from sluice_pipelines.local import run_locally
+    from sluice_pipelines.local import new_run_id, run_locally
 
     settings = load(use_case, source=source, end=end)
     with run_progress() as listen:

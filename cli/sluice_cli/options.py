@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,8 +27,3 @@ def load(
     """The use case with the flags laid over it."""
     overrides: dict[str, Any] = {"data.source": source, "data.end": end, "seed": seed, "storage.url": store}
     return read_use_case(path, overrides)
-
-
-def new_run_id() -> str:
-    """A name for a run that sorts by time."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sluice_cli.console import out, run_progress
-from sluice_cli.options import WORK, End, Seed, Source, Store, UseCaseFile, Work, load, new_run_id
+from sluice_cli.options import WORK, End, Seed, Source, Store, UseCaseFile, Work, load
 from sluice_cli.results import show
 
 
@@ -34,7 +34,7 @@ def run(
     work: Work = WORK,
 ) -> None:
     """Run the training pipeline on this machine, from raw events to the gate's decision."""
-    from sluice_pipelines.local import run_locally
+    from sluice_pipelines.local import new_run_id, run_locally
 
     settings = load(use_case, source=source, end=end, seed=seed, store=store)
     with run_progress() as listen:

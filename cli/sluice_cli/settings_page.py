@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from sluice.settings import UseCase
 from sluice.settings.base import format_duration
+from sluice.training.parameters import KINDS
 
 PAGE = Path("docs/settings.md")
 HEAD = """# Settings
@@ -29,6 +30,8 @@ This page is written from the settings themselves: `.venv/bin/python -m sluice_c
 def page() -> str:
     """The whole page as Markdown."""
     sections = [HEAD, *_section("", UseCase)]
+    for kind, params in KINDS.items():
+        sections += _section(f"training.candidates[].params (kind: {kind})", params)
     return "\n".join(sections).rstrip() + "\n"
 
 

@@ -28,6 +28,11 @@ from sluice.storage import open_store
 Listener = Callable[[dict[str, Any]], None]
 
 
+def new_run_id() -> str:
+    """A name for a run that sorts by time."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
+
+
 def unheard(_fields: dict[str, Any]) -> None:
     """Nobody listens."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sluice.promotion.serving_path import serving_path
 from sluice.registry import Registry, Version
 from sluice.settings import UseCase, parse_sections
 from sluice.splits.files import HASHES, SCHEMA, SEAL, read_rows
+from sluice.training.task import validation_threshold
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def build_case(use_case: UseCase, folders: Folders, version: Version, registry: 
     return Case(
         use_case=use_case,
         challenger=_contender("challenger", folders.challenger / "version", schema, version),
-        ladder=_ladder(folders, schema),
+        ladder=_ladder(use_case, folders, schema),
         champion=_champion(registry, rows, ingested),
         rows=rows,
         seal=Seal.from_manifest(manifest, np.load(folders.sealed / HASHES)),
@@ -77,10 +78,14 @@ def _contender(name: str, folder: Path, schema: FeatureSchema, version: Version 
     )
 
 
-def _ladder(folders: Folders, schema: FeatureSchema) -> list[Contender]:
+def _ladder(use_case: UseCase, folders: Folders, schema: FeatureSchema) -> list[Contender]:
     selection = folders.selection()
     below = selection["order"][: selection["order"].index(selection["chosen"])]
-    return [_contender(name, folders.challenger / "ladder" / name, schema) for name in below]
+    rungs = [(name, folders.challenger / "ladder" / name) for name in below]
+    return [
+        replace(_contender(name, folder, schema), threshold=validation_threshold(use_case, folder))
+        for name, folder in rungs
+    ]
 
 
 def _champion(registry: Registry, rows: pl.DataFrame, ingested: Ingested) -> Contender | None:
@@ -110,7 +115,7 @@ def _with_own_features(champion: Contender, settings: dict[str, Any], ingested: 
         asked = rows.select("event_id").join(ingested.events, on="event_id", maintain_order="left")
         return score(feature_rows(pinned, ingested.events, ingested.labels, questions=asked))
 
-    return Contender(**{**champion.__dict__, "score": on_own_rows})
+    return replace(champion, score=on_own_rows)
 
 
 def _array(data: bytes) -> np.ndarray:

@@ -51,8 +51,8 @@ def _evidence(
     selection, document = folders.selection(), folders.document()
     schema = FeatureSchema.from_document(_read(folders.train / SCHEMA))
     train = read_rows(folders.train)
-    contenders = {"challenger": case.challenger, "champion": case.champion}
-    thresholds = {name: one.threshold for name, one in contenders.items() if one is not None}
+    named = {"challenger": case.challenger, "champion": case.champion, **{f"rung {r.name}": r for r in case.ladder}}
+    thresholds = {name: one.threshold for name, one in named.items() if one is not None}
     return Evidence(
         use_case=use_case,
         verdict=verdict.document(),

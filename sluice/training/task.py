@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from sluice.errors import SettingsError
+from sluice.evaluation.evaluate import choose_threshold
 from sluice.settings import UseCase
 from sluice.splits.files import read_rows, read_schema
 from sluice.steps import Progress
@@ -43,6 +44,14 @@ def train_from_folders(
         "rows_per_second": round(run["rows_per_second"]),
         "seconds": round(run["seconds"], 1),
     }
+
+
+def validation_threshold(use_case: UseCase, folder: Path) -> float | None:
+    """The score from which on a trained candidate says yes, chosen on its validation scores; None but for binary."""
+    if use_case.task != "binary":
+        return None
+    label = pl.read_parquet(folder / VALIDATION_SCORES).get_column("label").to_numpy()
+    return choose_threshold(use_case, label, read_scores(folder))
 
 
 def read_scores(folder: Path) -> np.ndarray:
