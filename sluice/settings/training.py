@@ -78,7 +78,11 @@ class Training(Section):
     candidates: list[Candidate] = Field(min_length=1)
     memory: Memory = Memory()
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(2, ge=1, description="CPU threads of a training; part of the result, as the order of sums is.")
+    threads: int = Field(
+        1,
+        ge=1,
+        description="CPU threads of one training; part of the result, as the order of sums is.",
+    )
 
 
 class Int8(Section):
