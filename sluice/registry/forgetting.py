@@ -26,7 +26,7 @@ CACHES = ("steps", "checkpoints")
 NOT_REACHED = (
     "the source of the events: remove the person there first, else the next run brings the rows back",
     "the online store: delete the entity's keys, or materialise anew",
-    "run folders, downloaded versions and reports on other machines, and backups of the store",
+    "run folders and reused steps (remove them), downloaded versions and reports, backups of the store",
     "what models learned from the rows, and figures computed with them: train anew where the law asks for it",
     "hashes of row ids in versions and seals: needed to prove that no sealed row was trained on",
 )
