@@ -12,7 +12,7 @@ from sluice.features.repository import read_service
 from sluice.features.schema import FeatureSchema
 from sluice.gate.selftest import Material, SelfTest, Trained, selftest
 from sluice.ingest import Ingested
-from sluice.promotion.serving_path import serving_path
+from sluice.promotion.serving_path import looked_up
 from sluice.settings import UseCase
 from sluice.splits.files import SCHEMA, read_rows
 from sluice.steps import Progress, silent
@@ -34,7 +34,7 @@ def selftest_challenger(
         events=ingested.events,
         labels=ingested.labels,
         views=[part.windows for part in service.windows if part.windows is not None] if service else [],
-        serving=partial(serving_path, use_case),
+        look_up=partial(looked_up, use_case),
         seed=use_case.seed,
         joined=[name for part in service.joined for name in part.names] if service else [],
     )

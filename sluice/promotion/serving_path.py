@@ -21,17 +21,26 @@ from sluice.settings import UseCase
 def serving_path(
     use_case: UseCase, model: bytes, schema: FeatureSchema, events: pl.DataFrame, labels: pl.DataFrame
 ) -> ServingPath:
-    """Score events as the server would have, each at its own arrival, from an online store of the gate's own."""
-    graph = Graph(model)
+    """Score events as the server would have: the graph by its bytes, features by `looked_up`."""
+    graph, matrix_of = Graph(model), looked_up(use_case, schema, events, labels)
+    return ServingPath(digests.of_bytes(model), lambda asked: graph.score(matrix_of(asked)))
 
-    def score(asked: pl.DataFrame) -> np.ndarray:
+
+def looked_up(
+    use_case: UseCase, schema: FeatureSchema, events: pl.DataFrame, labels: pl.DataFrame
+) -> Callable[[pl.DataFrame], np.ndarray]:
+    """A function from rows of the events table to their matrix, each looked up at its own arrival.
+
+    State is built from `events` and `labels` in an online store of the gate's own.
+    """
+
+    def matrix_of(asked: pl.DataFrame) -> np.ndarray:
         with tempfile.TemporaryDirectory(prefix="sluice-gate-") as folder:
             online = OnlineFeatures.open(_embedded(use_case), Path(folder), schema)
             touching = [_touching(table, asked, use_case) for table in (events, labels)]
-            matrix = _in_order(use_case, online, asked, *touching)
-        return graph.score(matrix)
+            return _in_order(use_case, online, asked, *touching)
 
-    return ServingPath(digests.of_bytes(model), score)
+    return matrix_of
 
 
 def requests_of(use_case: UseCase, events: pl.DataFrame) -> Requests:
@@ -82,10 +91,14 @@ def _feed(table: pl.DataFrame, time: str) -> Callable[[tuple[int, str]], pl.Data
 
 
 def _touching(table: pl.DataFrame, asked: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
-    """The rows that touch an entity which is asked about; the others' state is not read."""
+    """The rows that touch an entity which is asked about. Other entities are blanked: their state is never read."""
     names = [name for name in use_case.data.columns.entities if name in table.columns]
-    touched = [pl.col(name).is_in(asked.get_column(name).unique().to_list()) for name in names]
-    return table.filter(pl.any_horizontal(touched)) if touched else table.clear()
+    known = {name: pl.col(name).is_in(asked.get_column(name).unique().to_list()) for name in names}
+    if not names:
+        return table.clear()
+    return table.filter(pl.any_horizontal(known.values())).with_columns(
+        pl.when(inside).then(pl.col(name)).alias(name) for name, inside in known.items()
+    )
 
 
 def _microseconds(table: pl.DataFrame, column: str) -> np.ndarray:

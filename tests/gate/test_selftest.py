@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluice.gate.selftest import Material, SelfTest, Trained, selftest
-from tests.gate.worlds import VIEWS, Small, constant_graph, served, small_world, trained_graph, use_case
+from tests.gate.worlds import VIEWS, Small, constant_graph, looked_up, small_world, trained_graph, use_case
 
 EXPECTED = {
     "scores inverted": "ladder",
@@ -47,7 +47,7 @@ def material(small: Small) -> Material:
         events=small.events,
         labels=small.labels,
         views=VIEWS,
-        serving=lambda model, _, events, labels: served(small, model, events, labels),
+        look_up=lambda _, events, labels: looked_up(small, events, labels),
         seed=5,
     )
 

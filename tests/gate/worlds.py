@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +14,8 @@ import polars as pl
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 
-from sluice import digests
-from sluice.export.graph import Graph
 from sluice.features.request import EVENT_TIME, request_features
 from sluice.features.schema import FeatureSchema, fit_schema, to_matrix
-from sluice.gate import ServingPath
 from sluice.gate.recompute import recompute
 from sluice.settings import UseCase, read_use_case
 from sluice.simulate import World, simulate
@@ -158,13 +156,12 @@ def constant_graph(small: Small) -> bytes:
     return linear_graph(np.zeros(width), float(np.log(rate / (1 - rate))), np.zeros(width), np.ones(width))
 
 
-def served(small: Small, model: bytes, events: pl.DataFrame, labels: pl.DataFrame) -> ServingPath:
-    """A serving path whose state has seen `events` and `labels`, and each request besides."""
-    graph = Graph(model)
+def looked_up(small: Small, events: pl.DataFrame, labels: pl.DataFrame) -> Callable[[pl.DataFrame], np.ndarray]:
+    """A look-up whose state has seen `events` and `labels`, and each request besides."""
 
-    def score(asked: pl.DataFrame) -> np.ndarray:
+    def matrix_of(asked: pl.DataFrame) -> np.ndarray:
         seen = pl.concat([events, asked.select(events.columns)]).unique("event_id", maintain_order=True)
         rows = recompute(small.use_case, VIEWS, seen, labels, asked["event_id"].to_list())
-        return graph.score(to_matrix(small.schema, rows))
+        return to_matrix(small.schema, rows)
 
-    return ServingPath(digests.of_bytes(model), score)
+    return matrix_of

@@ -8,22 +8,32 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from sluice import digests
 from sluice.evaluation.slices import slices_of
+from sluice.export.graph import Graph
 from sluice.features.schema import to_matrix
-from sluice.gate.case import Case, Contender
+from sluice.gate.case import Case, Contender, ServingPath
 from sluice.gate.selftest import surgery
-from sluice.gate.selftest.material import Material, slower
+from sluice.gate.selftest.material import Material, MatrixOf, slower
 
 OVERCONFIDENCE = 8.0
+NEARLY_THE_SAME = 1.01
 SLOWER = 5.0
+
+
+def served(model: bytes, matrix_of: MatrixOf) -> ServingPath:
+    """The serving path that runs a graph on what is looked up."""
+    graph = Graph(model)
+    return ServingPath(digests.of_bytes(model), lambda asked: graph.score(matrix_of(asked)))
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The sound case, and what it was made from."""
+    """The sound case, what it was made from, and the look-up of its serving path."""
 
     material: Material
     case: Case
+    matrix_of: MatrixOf
 
     @property
     def model(self) -> bytes:
@@ -43,9 +53,7 @@ class Bench:
         """The case with another graph, judged and served."""
         current = self.material.current
         challenger = Contender.from_graph(name, model, current.schema, train_rows=current.train_rows)
-        material = self.material
-        serving = material.serving(model, current.schema, material.events, material.labels)
-        return replace(self.case, challenger=challenger, serving=serving)
+        return replace(self.case, challenger=challenger, serving=served(model, self.matrix_of))
 
 
 def inverted(bench: Bench) -> Case:
@@ -128,14 +136,12 @@ def stale_state(bench: Bench) -> Case:
     """Serving's state stopped when the sealed rows began."""
     material, first = bench.material, bench.case.rows.get_column("event_time").min()
     past = material.events.filter(pl.col("arrival") < first), material.labels.filter(pl.col("label_time") < first)
-    return replace(bench.case, serving=material.serving(bench.model, material.current.schema, *past))
+    return replace(bench.case, serving=served(bench.model, material.look_up(material.current.schema, *past)))
 
 
 def another_graph_served(bench: Bench) -> Case:
-    material = bench.material
-    other = surgery.overconfident(bench.model, 1.01)
-    serving = material.serving(other, material.current.schema, material.events, material.labels)
-    return replace(bench.case, serving=serving)
+    other = surgery.overconfident(bench.model, NEARLY_THE_SAME)
+    return replace(bench.case, serving=served(other, bench.matrix_of))
 
 
 def five_times_slower(bench: Bench) -> Case:

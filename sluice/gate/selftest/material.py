@@ -10,12 +10,13 @@ import numpy.typing as npt
 import polars as pl
 
 from sluice.features.schema import FeatureSchema
-from sluice.gate.case import ServingPath
 from sluice.settings import UseCase
 from sluice.windows.definition import WindowView
 
-ServingFactory = Callable[[bytes, FeatureSchema, pl.DataFrame, pl.DataFrame], ServingPath]
-"""Graph, schema, events and labels that the online state has seen, to the way production scores."""
+MatrixOf = Callable[[pl.DataFrame], np.ndarray]
+"""Rows of the events table to the matrix that production would have scored, float32 [n, d]."""
+LookUp = Callable[[FeatureSchema, pl.DataFrame, pl.DataFrame], MatrixOf]
+"""Schema, and the events and labels that the online state has seen, to its look-up."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Material:
         ladder: the rungs below it, simplest first.
         rows: labelled validation rows; a seal of its own is cut from them, the sealed test is never touched.
         views, joined: as in `Case`.
+        look_up: features by the way of production; asked once for the sound state and once for a stale one.
     """
 
     use_case: UseCase
@@ -46,7 +48,7 @@ class Material:
     events: pl.DataFrame
     labels: pl.DataFrame
     views: Sequence[WindowView]
-    serving: ServingFactory
+    look_up: LookUp
     seed: int
     joined: Sequence[str] = ()
 
@@ -80,3 +82,16 @@ def steady_clock(step: float) -> Callable[[], float]:
 def slower(clock: Callable[[], float], factor: float) -> Callable[[], float]:
     """The clock as it would run if everything took `factor` times as long."""
     return lambda: clock() * factor
+
+
+def remembered(matrix_of: MatrixOf) -> MatrixOf:
+    """The same look-up, made once per list of events: the broken challengers are all asked about the same sample."""
+    known: dict[tuple[str, ...], np.ndarray] = {}
+
+    def recall(asked: pl.DataFrame) -> np.ndarray:
+        ids = tuple(asked.get_column("event_id").to_list())
+        if ids not in known:
+            known[ids] = matrix_of(asked)
+        return known[ids]
+
+    return recall

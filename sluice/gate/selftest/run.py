@@ -10,8 +10,8 @@ from rich.table import Table
 from sluice.gate.case import Case, Contender, Seal
 from sluice.gate.judge import judge
 from sluice.gate.selftest import surgery
-from sluice.gate.selftest.broken import BROKEN, Bench
-from sluice.gate.selftest.material import CountedOpenings, Material, Trained, steady_clock
+from sluice.gate.selftest.broken import BROKEN, Bench, served
+from sluice.gate.selftest.material import CountedOpenings, Material, MatrixOf, Trained, remembered, steady_clock
 from sluice.gate.verdict import Verdict
 from sluice.settings import UseCase
 from sluice.steps import Progress, silent
@@ -83,7 +83,8 @@ def selftest(material: Material, *, progress: Progress = silent) -> SelfTest:
     The champion is the current graph with a share of its answers forgotten: near enough that a broken challenger could
     pass for better, and worse than the sound one. Latency is read off a clock on which a row takes 0.4 of the budget.
     """
-    bench = Bench(material, _sound_case(material))
+    matrix_of = remembered(material.look_up(material.current.schema, material.events, material.labels))
+    bench = Bench(material, _sound_case(material, matrix_of), matrix_of)
     rows = [_row("the current challenger", judge(bench.case), broken=False)]
     for done, (name, build) in enumerate(BROKEN.items()):
         progress("gate self-test", done, len(BROKEN), name)
@@ -96,7 +97,7 @@ def _sealed_anew(case: Case) -> Case:
     return replace(case, openings=CountedOpenings())
 
 
-def _sound_case(material: Material) -> Case:
+def _sound_case(material: Material, matrix_of: MatrixOf) -> Case:
     current, rows = material.current, material.rows.sort("event_time", "event_id")
     weak = surgery.forgetful(current.model, CHAMPION_FORGETS, float(rows.get_column("label").mean() or 0.0))  # type: ignore[arg-type]
     return Case(
@@ -109,7 +110,7 @@ def _sound_case(material: Material) -> Case:
         events=material.events,
         labels=material.labels,
         views=material.views,
-        serving=material.serving(current.model, current.schema, material.events, material.labels),
+        serving=served(current.model, matrix_of),
         openings=CountedOpenings(),
         clock=steady_clock(SHARE_OF_BUDGET * material.use_case.gate.budgets.latency_ms / 1000),
         seed=material.seed,
