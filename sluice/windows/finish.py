@@ -156,9 +156,8 @@ def finish_one(function: str, parts: Mapping[StatKind, np.ndarray], time: np.nda
 
 
 def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    # What nothing was added to is 0 / 0, hence NaN: quicker by far than a masked division.
-    with np.errstate(invalid="ignore"):
-        quotient: np.ndarray = above / below
+    # 0 / 0 would do, but its NaN has other bits than the one that a null becomes.
+    quotient: np.ndarray = above / np.where(below > 0, below, np.nan)
     return quotient
 
 
