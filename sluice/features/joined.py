@@ -58,11 +58,18 @@ def look_up_joined(
         keys = entities[part.join_key]
         asked = list(dict.fromkeys(keys))
         rows = dict(zip(asked, store.read(part.view, asked), strict=True))
-        texts = {field.name for field in part.view.schema if field.dtype == String}
+        texts = text_names([part])
         for name in part.names:
             found = [_plain((rows[key] or {}).get(name)) for key in keys]
             columns[name] = np.array(found, dtype=object) if name in texts else _numbers(found)
     return columns
+
+
+def text_names(parts: Sequence[Part]) -> set[str]:
+    """The features of ordinary views that are strings."""
+    return {field.name for part in parts for field in part.view.features if field.dtype == String} & {
+        name for part in parts for name in part.names
+    }
 
 
 def _plain(value: Value | None) -> Any:

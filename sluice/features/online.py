@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from sluice.errors import FeatureError, RequestError
-from sluice.features.joined import known_values, look_up_joined
+from sluice.features.joined import known_values, look_up_joined, text_names
 from sluice.features.lookup import Answers, Requests, look_up
 from sluice.features.opened import Opened
 from sluice.features.repository import read_repository, service_of
@@ -53,8 +53,7 @@ class OnlineFeatures:
         self._stale_after_us = use_case.serving.stale_after // EXACT
         self._categories = {n for n, v in use_case.data.columns.values.items() if v.type == "category"}
         self.names = [*(online.service.names if online else ()), *(f.name for f in self._request)]
-        fills = use_case.features.fills
-        self.schema = schema or FeatureSchema(tuple(FeatureColumn(n, fill=fills.get(n)) for n in self.names))
+        self.schema = schema or self._all_features()
 
     @staticmethod
     def open(
@@ -63,7 +62,7 @@ class OnlineFeatures:
         """Open the state in `folder` (and, by settings, in Redis); an empty one where there is none yet.
 
         Args:
-            schema: a version's columns; default: all features as numbers.
+            schema: a version's columns; default: all features, categories without a vocabulary.
             root: folder that `features.repo` is relative to; default: the working directory.
 
         Raises:
@@ -138,6 +137,15 @@ class OnlineFeatures:
             return {}
         found = self._opened.store.watermarks(self._opened.streams, self._opened.stream_names)
         return {stream: time for stream, (time, _) in found.items()}
+
+    def _all_features(self) -> FeatureSchema:
+        texts = {f.name for f in self._request if f.kind == "value" and f.column in self._categories}
+        if self._opened:
+            texts |= text_names(self._opened.service.joined)
+        fills = self._use_case.features.fills
+        return FeatureSchema(
+            tuple(FeatureColumn(n, "category" if n in texts else "number", fills.get(n)) for n in self.names)
+        )
 
     def _stale(self, requests: Requests) -> list[tuple[str, ...]]:
         assert self._opened is not None

@@ -150,7 +150,7 @@ def _part(view: FeatureView | None, chosen: set[str]) -> Part:
     if isinstance(view, StreamFeatureView) and view.aggregations:
         windows = view_from_feast(view)
         return Part(view, windows, tuple(a.name for a in windows.aggregations if a.name in chosen))
-    return Part(view, None, tuple(field.name for field in view.schema if field.name in chosen))
+    return Part(view, None, tuple(field.name for field in view.features if field.name in chosen))
 
 
 @contextmanager

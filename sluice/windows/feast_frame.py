@@ -44,6 +44,10 @@ class EntityFrame:
         """The frame's own columns as they go back to Feast."""
         return {str(name): pa.array(self.pandas[name]) for name in self.pandas.columns}
 
+    def plain(self, columns: list[str]) -> pd.DataFrame:
+        """Some columns as pandas' own types: Feast's join cannot take Arrow's."""
+        return pa.Table.from_pandas(self.pandas[columns], preserve_index=False).to_pandas(ignore_metadata=True)
+
     def metadata(self, feature_refs: list[str]) -> RetrievalMetadata:
         """What Feast wants to know of the request."""
         times = self.pandas[self.time_column]

@@ -48,7 +48,7 @@ class WindowOfflineStore(DuckDBOfflineStore):
     """DuckDB for ordinary feature views, the sweep for windows."""
 
     @staticmethod
-    def get_historical_features(  # noqa: PLR0917 - Feast's signature
+    def get_historical_features(
         config: RepoConfig,
         feature_views: list[FeatureView],
         feature_refs: list[str],
@@ -153,7 +153,7 @@ def _joined(
         config=config,
         feature_views=[view],
         feature_refs=[f"{_name(view)}:{name}" for name in names],
-        entity_df=frame.pandas[kept].assign(**{_ROW: range(len(frame.pandas))}),
+        entity_df=frame.plain(kept).assign(**{_ROW: range(len(frame.pandas))}),
         data_source_reader=read,
         data_source_writer=_write_data_source,
         **options,
