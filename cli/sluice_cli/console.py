@@ -34,6 +34,8 @@ class RunProgress:
                 self._progress.update(self._task(name), completed=fields["done"], total=total, note=note)
             case "finished":
                 self._finish(name, fields["seconds"])
+            case "warning":
+                self._progress.console.print(f"[yellow]{name}[/] {fields['message']}")
 
     def work(self, name: str) -> Work:
         """A progress (see `sluice.steps.Progress`) for work done in this process."""

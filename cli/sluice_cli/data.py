@@ -53,9 +53,11 @@ def ingest(
 
 def check(use_case: UseCaseFile, source: Source = None) -> None:
     """Say whether a use case file can be run, and every mistake in it if not."""
+    settings = load(use_case, source=source)
+
     from sluice.planning import check_use_case
 
-    settings = check_use_case(load(use_case, source=source).model_dump(mode="json", by_alias=True))
+    check_use_case(settings.model_dump(mode="json", by_alias=True))
     out.print(
         f"[green]✓[/] {use_case}: {settings.name}, {settings.task}, {len(settings.training.candidates)} candidates"
     )

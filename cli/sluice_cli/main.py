@@ -7,7 +7,7 @@ import sys
 import typer
 
 from sluice.errors import SluiceError
-from sluice_cli import data, gate, models, people, pipeline, store
+from sluice_cli import data, gate, models, new, people, pipeline, store
 from sluice_cli.console import errors
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Raw events in, gated models out. Every verb takes --help.",
 )
-for group in (pipeline, data, models, gate, people, store):
+for group in (pipeline, new, data, models, gate, people, store):
     group.add_to(app)
 
 

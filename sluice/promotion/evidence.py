@@ -25,29 +25,30 @@ EVIDENCE = (VERDICT, SCORES, "report.html", "card.md", "card.html")
 
 
 def write_evidence(
-    use_case: UseCase, folders: Folders, case: Case, verdict: Verdict, folder: Path, *, run: str, written: datetime
+    folders: Folders, case: Case, verdict: Verdict, folder: Path, *, decision: str, run: str, written: datetime
 ) -> dict[str, Path]:
     """Write the evidence into `folder`; returns what goes beside the decision, by name."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / VERDICT).write_bytes(digests.canonical_json(verdict.document()))
     if verdict.scores is not None:
         verdict.scores.write_parquet(folder / SCORES)
-    evidence = _evidence(use_case, folders, case, verdict, run=run, written=written)
+    evidence = _evidence(folders, case, verdict, decision=decision, run=run, written=written)
     write_report(evidence, folder)
     write_card(evidence, folder)
     return {path.name: path for path in (folder / name for name in EVIDENCE) if path.exists()}
 
 
-def decision_kind(use_case: UseCase, verdict: Verdict) -> str:
-    """What the log will say."""
+def decision_kind(use_case: UseCase, verdict: Verdict, *, withdrawn: bool) -> str:
+    """What the log will say. A version that people took back returns only when people approve."""
     if not verdict.passed:
         return "refused"
-    return "promoted" if use_case.gate.approval == "auto" else "awaiting-approval"
+    return "promoted" if use_case.gate.approval == "auto" and not withdrawn else "awaiting-approval"
 
 
 def _evidence(
-    use_case: UseCase, folders: Folders, case: Case, verdict: Verdict, *, run: str, written: datetime
+    folders: Folders, case: Case, verdict: Verdict, *, decision: str, run: str, written: datetime
 ) -> Evidence:
+    use_case = case.use_case
     selection, document = folders.selection(), folders.document()
     schema = FeatureSchema.from_document(_read(folders.train / SCHEMA))
     train = read_rows(folders.train)
@@ -56,7 +57,7 @@ def _evidence(
     return Evidence(
         use_case=use_case,
         verdict=verdict.document(),
-        decision=decision_kind(use_case, verdict),
+        decision=decision,
         evaluations=evaluations_of(
             use_case,
             case.rows,

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sluice import digests
-from sluice.errors import ConflictError, GateError
+from sluice.errors import ConflictError, GateError, RegistryError
 from sluice.gate import judge
 from sluice.gate.case import Case
 from sluice.gate.verdict import Check, Verdict
 from sluice.promotion.case import Folders, build_case
 from sluice.promotion.evidence import decision_kind, write_evidence
 from sluice.registry import Decision, Registry, RunLog, Version, open_registry
+from sluice.registry.kubeflow import KubeflowIndex, version_uri
 from sluice.settings import UseCase
-from sluice.steps import Progress, silent
+from sluice.steps import Progress, emit, silent
 
 ATTEMPTS = 3
 """How often the gate runs anew because somebody else's challenger was promoted meanwhile."""
@@ -59,13 +60,16 @@ def gate_challenger(
         case = build_case(use_case, folders, version, registry)
         verdict = _judged(case, registry, version)
         progress("report", 2, 4)
-        evidence = write_evidence(use_case, folders, case, verdict, folder, run=run_id, written=clock())
+        kind = decision_kind(use_case, verdict, withdrawn=version.digest in registry.state().withdrawn)
+        evidence = write_evidence(folders, case, verdict, folder, decision=kind, run=run_id, written=clock())
         progress("decide", 3, 4)
         try:
-            decision = _decide(use_case, registry, version, case, verdict, evidence)
+            decision = _decide(kind, registry, version, case, verdict, evidence)
         except ConflictError:
             continue
-        return _finish(registry, run_id, verdict, decision, folder, clock)
+        gated = _finish(registry, run_id, verdict, decision, folder, clock)
+        _make_known(use_case, registry, version, gated)
+        return gated
     raise GateError(
         f"the champion of {use_case.name} changed {ATTEMPTS} times while the gate was judging",
         "run the pipeline again when the other runs are done",
@@ -75,7 +79,7 @@ def gate_challenger(
 def _judged(case: Case, registry: Registry, version: Version) -> Verdict:
     """The verdict; while promotion is stopped the seal stays closed."""
     state = registry.state()
-    obstacle = state.obstacle(version.digest)
+    obstacle = state.obstacle(version.digest, approved=True)
     if obstacle is None or version.digest == state.champion:
         return judge(case)
     check = Check("promotion", False, f"nothing can be promoted now: {obstacle}")
@@ -83,10 +87,10 @@ def _judged(case: Case, registry: Registry, version: Version) -> Verdict:
 
 
 def _decide(
-    use_case: UseCase, registry: Registry, version: Version, case: Case, verdict: Verdict, evidence: dict[str, Path]
+    kind: str, registry: Registry, version: Version, case: Case, verdict: Verdict, evidence: dict[str, Path]
 ) -> Decision:
     return registry.settle(
-        decision_kind(use_case, verdict),
+        kind,
         version=version.digest,
         against=case.champion.digest if case.champion else None,
         reason=verdict.reason(),
@@ -123,6 +127,19 @@ def _finish(
         message=decision.reason,
     )
     return Gated(decision.kind, decision.version, metrics)
+
+
+def _make_known(use_case: UseCase, registry: Registry, version: Version, gated: Gated) -> None:
+    """Register the version in Kubeflow's model registry. The decision stands whether or not that answers."""
+    address = use_case.storage.model_registry
+    if address is None:
+        return
+    index = KubeflowIndex(address)
+    try:
+        uri = version_uri(registry.store, version)
+        index.register(version, uri=uri, metrics=gated.metrics, author=registry.actor)
+    except RegistryError as error:
+        emit(kind="warning", step="gate", message=error.message, hint=error.hint)
 
 
 def _metrics(verdict: Verdict) -> dict[str, float]:
