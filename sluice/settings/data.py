@@ -13,15 +13,15 @@ class ValueColumn(Section):
     """A value that an event carries."""
 
     column: str | None = Field(None, description="Column in the source; default: the value's own name.")
-    type: Literal["number", "category", "boolean"] = "number"
+    type: Literal["number", "category", "boolean"] = Field("number", description="What the column holds.")
     unit: float | None = Field(
         None,
         gt=0,
         description="Resolution of a number, 0.01 for cents: it is stored and summed as whole units.",
     )
-    min: float | None = None
-    max: float | None = None
-    missing: Literal["quarantine", "keep"] = "quarantine"
+    min: float | None = Field(None, description="Smaller numbers are quarantined.")
+    max: float | None = Field(None, description="Larger numbers are quarantined.")
+    missing: Literal["quarantine", "keep"] = Field("quarantine", description="What becomes of a row without it.")
     min_count: int = Field(20, ge=1, description="A category seen less often in training is 'rare'.")
 
 
@@ -35,7 +35,7 @@ class Columns(Section):
         default_factory=dict, description="Entity name to source column; `=id` is one entity that all events share."
     )
     values: dict[str, ValueColumn] = Field(default_factory=dict)
-    label: str | None = None
+    label: str | None = Field(None, description="The label's column; else labels.source.")
     label_time: str | None = Field(None, description="When the label became known; else labels.delay.")
     personal: dict[str, Literal["drop", "hash"]] = Field(
         default_factory=dict, description="Source columns with personal data and what becomes of them."

@@ -13,21 +13,25 @@ class Serving(Section):
     """The endpoint."""
 
     port: int = Field(0, ge=0, le=65535, description="0: any free port.")
-    unknown_entity: Literal["score", "refuse"] = "score"
-    stale: Literal["score", "refuse"] = "score"
-    stale_after: Duration = Field("2d", validate_default=True)
-    max_batch: int = Field(1000, ge=1)
-    max_body: ByteSize = Field("1MiB", validate_default=True)
+    unknown_entity: Literal["score", "refuse"] = Field(
+        "score", description="Score and mark, or refuse, an entity that state does not know."
+    )
+    stale: Literal["score", "refuse"] = Field("score", description="Score and mark, or refuse, on stale state.")
+    stale_after: Duration = Field(
+        "2d", validate_default=True, description="State is stale when its updater is behind by more."
+    )
+    max_batch: int = Field(1000, ge=1, description="Rows in one request.")
+    max_body: ByteSize = Field("1MiB", validate_default=True, description="Largest request.")
     threads: int = Field(1, ge=1, description="ONNX Runtime's threads in one server.")
 
 
 class Storage(Section):
     """The store: a folder, or s3://bucket/prefix with MinIO or any S3 that knows put-if-absent."""
 
-    url: str = ".sluice/store"
+    url: str = Field(".sluice/store", description="A folder, or s3://bucket/prefix.")
     endpoint: str | None = Field(None, description="http://host:port of MinIO; default: the S3 of the region.")
-    region: str = "us-east-1"
-    allow_http: bool = False
+    region: str = Field("us-east-1", description="Region of S3.")
+    allow_http: bool = Field(False, description="Allow an endpoint without TLS.")
     keys: str = Field(".sluice/keys", description="Folder with the gate's key pair, outside of the store.")
     model_registry: str | None = Field(None, description="Address of Kubeflow's model registry.")
 
@@ -35,29 +39,29 @@ class Storage(Section):
 class Resources(Section):
     """What one kind of step asks for."""
 
-    cpu: str = "1"
-    memory: str = "4Gi"
-    timeout: Duration = Field("2h", validate_default=True)
-    retries: int = Field(2, ge=0)
+    cpu: str = Field("1", description="CPU asked for.")
+    memory: str = Field("4Gi", description="Memory asked for.")
+    timeout: Duration = Field("2h", validate_default=True, description="The step is ended after this long.")
+    retries: int = Field(2, ge=0, description="How often a step is tried again.")
 
 
 class GpuPool(Section):
     """The node pool for training."""
 
-    count: int = Field(1, ge=0)
-    resource: str = "nvidia.com/gpu"
-    node_label: str = "nvidia.com/gpu.product"
-    node_value: str = "NVIDIA-GeForce-RTX-2080-Ti"
-    toleration: str = "nvidia.com/gpu"
+    count: int = Field(1, ge=0, description="Cards a training step; 0: none.")
+    resource: str = Field("nvidia.com/gpu", description="Name of the card's resource.")
+    node_label: str = Field("nvidia.com/gpu.product", description="Label that names the pool.")
+    node_value: str = Field("NVIDIA-GeForce-RTX-2080-Ti", description="Its value.")
+    toleration: str = Field("nvidia.com/gpu", description="Key of the pool's taint.")
 
 
 class Pipeline(Section):
     """Images and resources of the compiled pipeline."""
 
-    image: str = "sluice/pipeline-python:0.1.0"
-    serving_image: str = "sluice/serving-python:0.1.0"
+    image: str = Field("sluice/pipeline-python:0.1.0", description="Image of the steps, tag or digest.")
+    serving_image: str = Field("sluice/serving-python:0.1.0", description="Image of the model server.")
     steps: Resources = Resources()
     training: Resources = Resources(cpu="4", memory="16Gi")
     gpu: GpuPool = GpuPool()
-    parallel_candidates: int = Field(2, ge=1)
-    cache: bool = True
+    parallel_candidates: int = Field(2, ge=1, description="Trainings at a time.")
+    cache: bool = Field(True, description="Reuse steps that have not changed.")

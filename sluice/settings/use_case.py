@@ -20,12 +20,12 @@ class UseCase(Section):
     """One use case file."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="Name of the model.")
-    task: Literal["binary", "multiclass", "regression"]
-    seed: int = Field(ge=0, lt=2**31)
+    task: Literal["binary", "multiclass", "regression"] = Field(description="What is predicted.")
+    seed: int = Field(ge=0, lt=2**31, description="Of everything random.")
     about: About = About()
     data: Data
     features: Features = Features()
-    split: Split
+    split: Split = Field(description="How rows become train, validation and sealed test.")
     training: Training
     export: Export = Export()
     evaluation: Evaluation = Evaluation()
