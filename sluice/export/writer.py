@@ -45,6 +45,12 @@ class GraphWriter:
         product = self.node("MatMul", value, self.constant(weight.astype(np.float32)))
         return self.node("Add", product, self.constant(bias.astype(np.float32)))
 
+    def mean_of_first(self, value: str) -> str:
+        """The mean over the first axis, which goes."""
+        if self._opset < 18:
+            return self.node("ReduceMean", value, axes=[0], keepdims=0)
+        return self.node("ReduceMean", value, self.constant(np.array([0])), keepdims=0)
+
     def link(self, value: str, task: str) -> str:
         """Logits [n, k] to scores: sigmoid [n] (binary), softmax [n, k] (multiclass), or the value [n] itself."""
         if task == "multiclass":

@@ -29,10 +29,12 @@ class LinearModel:
     bias: np.ndarray
     features: int
     opset: int
+    threads: int
 
     def score(self, x: np.ndarray) -> np.ndarray:
         """[n] probability or value, [n, k] for k classes; in float64 on the graph's float32 columns."""
-        logits = _columns(self.numbers, self.categories, x) @ self.weight + self.bias
+        with threadpool_limits(self.threads):
+            logits = _columns(self.numbers, self.categories, x) @ self.weight + self.bias
         if self.task == "multiclass":
             powers = np.exp(logits - logits.max(axis=1, keepdims=True))
             shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
@@ -100,4 +102,5 @@ def _columns(numbers: Numbers, categories: Categories, x: np.ndarray) -> np.ndar
 def _model(
     problem: Problem, numbers: Numbers, categories: Categories, weight: np.ndarray, bias: np.ndarray
 ) -> LinearModel:
-    return LinearModel(problem.task, numbers, categories, weight, bias, problem.x.shape[1], problem.opset)
+    sizes = (problem.x.shape[1], problem.opset, problem.threads)
+    return LinearModel(problem.task, numbers, categories, weight, bias, *sizes)

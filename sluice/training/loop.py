@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,21 +86,28 @@ class Loop:
 
     def _epoch(self) -> None:
         self.network.train()
+        started = time.perf_counter()
         order = torch.randperm(self._rows, generator=self._batches)
+        if len(self._shards) == 1:
+            order = order.to(self._shards[0].target.device)
         total = torch.zeros((), device=self.device)
         for batch in pieces(order, self._params.batch_size):
             total += gradient(self._shards, batch, self._micro, self._loss, self._scaler) * len(batch)
             self._step()
+        trained = float(total)
+        speed = self._rows / (time.perf_counter() - started)
         course = self.course
         course.epoch += 1
         self.epochs_run += 1
         value = self._validate()
-        course.curves["train_loss"].append(float(total) / self._rows)
+        course.curves["train_loss"].append(trained / self._rows)
         course.curves["validation"].append(value)
         if self._problem.better(value, course.best):
             course.best, course.best_epoch = value, course.epoch
             self._best = _copy(self.network, self._average if self._params.averaging else None)
-        self._problem.progress("train", course.epoch, self._params.max_epochs, f"validation {value:.4f}")
+        self._problem.progress(
+            "train", course.epoch, self._params.max_epochs, f"validation {value:.4f}, {speed:,.0f} rows/s"
+        )
 
     def _step(self) -> None:
         if self._params.clip_gradient is not None:

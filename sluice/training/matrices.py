@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -81,4 +82,15 @@ def _measure(use_case: UseCase, train: pl.DataFrame, validation: pl.DataFrame) -
     # An entity whose fraud was known from the train rows is out of card precision, as it would be in use.
     known = [part.select("label", "label_time", *use_case.data.columns.entities) for part in (train, validation)]
     context = context_of(use_case, validation, labels=pl.concat(known))
-    return lambda score: metric(name, task, label, score, context=context)
+
+    def measure(score: np.ndarray) -> float:
+        if not np.isfinite(score).all():
+            raise TrainingError("the model's scores are no finite numbers: it diverged", "lower its learning rate")
+        value = metric(name, task, label, score, context=context)
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"{name} is undefined on the {len(label)} validation rows", "they need every class: widen the split"
+            )
+        return value
+
+    return measure

@@ -106,7 +106,7 @@ class NetworkModel:
         elif self.task == "binary":
             logits = graph.node("Sigmoid", logits)
         if self.network.adapter is not None:
-            logits = graph.node("ReduceMean", logits, axes=[0], keepdims=0)
+            logits = graph.mean_of_first(logits)
         if self.task == "multiclass":
             return logits
         flat = graph.node("Squeeze", logits, graph.constant(np.array([1])))

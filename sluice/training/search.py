@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 
-from sluice.errors import MemoryPlanError
+from sluice.errors import TrainingError
 from sluice.settings.training import Candidate, Choice, FloatRange, IntRange, Range
 from sluice.training.problem import Fit
 
@@ -64,7 +64,7 @@ def search(
         told = {"number": len(trials), "params": dict(trial.params)}
         try:
             fit, value = train(fixed | trial.params)
-        except MemoryPlanError as error:
+        except TrainingError as error:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
             trials.append(told | {"validation": None, "failed": error.message.splitlines()[0]})
             continue

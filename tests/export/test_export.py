@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
-from training.small import small_problem, use_case_of
+from training.small import NETWORK, small_problem, use_case_of
 
 from sluice.errors import ExportError
 from sluice.export import Graph
@@ -117,6 +119,16 @@ def test_a_forest_s_thresholds_hold_at_the_edge() -> None:
     edges = np.concatenate([near, np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf))])
     x[np.arange(len(x)), np.tile(tree.feature[inner], 3)] = edges
     assert np.abs(Graph(model.to_onnx()).score(x) - model.score(x)).max() < 1e-6
+
+
+@pytest.mark.parametrize("opset", [17, 18, 21])
+def test_newer_operator_sets_score_the_same(opset: int) -> None:
+    problem = replace(small_problem("binary", use_case_of("binary", "network"), 300), opset=opset)
+    params = NetworkParams.model_validate({**NETWORK, "max_epochs": 1})
+    fit = fit_network(problem, params)
+    graph = canonical(fit.model.to_onnx())
+    assert onnx.load_from_string(graph).opset_import[0].version == opset
+    assert np.allclose(Graph(graph).score(problem.x), fit.model.score(problem.x), atol=1e-5)
 
 
 def test_int8_does_not_depend_on_the_batch() -> None:

@@ -151,7 +151,7 @@ def test_accumulating_by_the_settings_trains_and_says_so(tmp_path: Path) -> None
     params: dict[str, Any] = {**NETWORK, "dropout": 0.0, "max_epochs": 2, "batch_size": 512}
     train = rows("binary", 1500, 1)
     documents = []
-    for card in ("11GB", "69MB"):
+    for card in ("11GB", "68MB"):
         use_case = use_case_of(
             "binary",
             "network",

@@ -16,7 +16,7 @@ from sluice.settings import UseCase
 from sluice.splits import row_hashes
 from sluice.training import Trained, train_candidate
 from sluice.training.files import DOCUMENT, GRAPH, INT8_GRAPH, TRAIN_ROWS, VALIDATION_SCORES
-from training.small import KINDS_OF, NETWORK, rows, schema_of, use_case_of
+from training.small import KINDS_OF, NETWORK, rows, schema_of, small_problem, use_case_of
 
 CASES = [(task, kind) for task, kinds in KINDS_OF.items() for kind in kinds]
 
@@ -126,8 +126,14 @@ def test_empty_sides_and_a_single_class_are_told(tmp_path: Path) -> None:
     negative = train.filter(pl.col("label") == 0)
     with pytest.raises(TrainingError, match="1 of 2 classes"):
         train_candidate(candidate, use_case, schema, negative, train, tmp_path)
-    with pytest.raises(TrainingError, match="they need every class"):
+    with pytest.raises(TrainingError, match="average_precision is undefined on the"):
         train_candidate(candidate, use_case, schema, train, negative, tmp_path)
+
+
+def test_scores_that_are_no_numbers_are_told() -> None:
+    problem = small_problem("binary", use_case_of("binary", "network"), 50)
+    with pytest.raises(TrainingError, match="it diverged"):
+        problem.measure(np.full(len(problem.y_validation), np.nan))
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
