@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from sluice.errors import IntegrityError, SluiceError
+from sluice.registry.keys import Keys
+from sluice_serving.version import load_servable
 
 REFUSED, FAILED = 3, 1
 """Exit codes: the version is not what digest or signature say; anything else that keeps the server from starting."""
@@ -17,22 +19,22 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]
+    # Feast imports torch where it is installed: seconds and 450 MB that a server has no use for.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
     try:
-        from sluice.registry.keys import Keys
+        keys = None if given.digest_only else Keys.open(given.keys)
+        servable = load_servable(given.folder, given.digest, keys)
+        # The rest is slow to import, and a refusal needs none of it.
         from sluice_serving.server import serve
 
-        keys = None if given.digest_only else Keys.open(given.keys)
-        key = given.pseudonym_key.read_bytes() if given.pseudonym_key else None
         serve(
-            given.folder,
-            given.digest,
+            servable,
             given.online,
-            keys,
             host=given.host,
             port=given.port,
             root=given.root,
             announce=sys.stdout,
-            pseudonym_key=key,
+            pseudonym_key=given.pseudonym_key.read_bytes() if given.pseudonym_key else None,
         )
     except IntegrityError as error:
         print(error, file=sys.stderr)

@@ -15,11 +15,11 @@ import orjson
 import polars as pl
 
 from sluice.features.schema import FeatureSchema, to_matrix
+from sluice.scoring import Scorer
 from sluice.settings.use_case import UseCase
 from sluice.steps import Progress, silent
 from sluice_serving.client import Client
 from sluice_serving.lagging import APPLIED
-from sluice_serving.model import Scorer
 from sluice_serving.updates import Updater, Updates
 
 TOLERANCE = 1e-6

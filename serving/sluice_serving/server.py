@@ -1,4 +1,4 @@
-"""Start a model server: verify the version, open the online store, listen, say where."""
+"""Start a model server for a verified version: open the online store, listen, say where."""
 
 from __future__ import annotations
 
@@ -16,22 +16,19 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from sluice.export.graph import Graph
 from sluice.features.online import OnlineFeatures
-from sluice.registry.keys import Keys
 from sluice_serving.answers import Identity
 from sluice_serving.application import Server
 from sluice_serving.metrics import Metrics
 from sluice_serving.model import Composer, Scorer, SluiceModel
-from sluice_serving.version import Servable, load_servable
+from sluice_serving.version import Servable
 
 GRACE_SECONDS = 30
 """How long requests in flight may take after SIGTERM; Kubernetes' own default."""
 
 
 def serve(
-    folder: Path,
-    digest: str,
+    servable: Servable,
     online_folder: Path,
-    keys: Keys | None,
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -40,23 +37,19 @@ def serve(
     pseudonym_key: bytes | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Serve the version in `folder` until SIGTERM or SIGINT; requests in flight are answered first.
+    """Serve a verified version until SIGTERM or SIGINT; requests in flight are answered first.
 
     Args:
-        folder: the version as `Registry.fetch` writes it.
-        digest: the version that may be served; anything else in the folder is refused.
+        servable: what `load_servable` gave: digest and signature hold.
         online_folder: where tile state lies (SQLite); Redis is named by the use case.
-        keys: whose public ones are trusted; None trusts the digest alone.
-        root: folder that the use case's `features.repo` is relative to; default: the working directory.
         port: 0 takes a free one; None takes the use case's.
-        pseudonym_key: the secret that ingest was given for hashed personal columns.
+        root: folder that the use case's `features.repo` is relative to; default: the working directory.
         announce: one JSON line is written there when the server listens: address, model, version.
+        pseudonym_key: the secret that ingest was given for hashed personal columns.
 
     Raises:
-        IntegrityError: the folder is not what digest and signature say.
         FeatureError, ExportError: the online store or the graph cannot be opened.
     """
-    servable = load_servable(folder, digest, keys)
     online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema, root=root)
     model = build_model(servable, online, clock=clock, pseudonym_key=pseudonym_key, registry=REGISTRY)
     listener = listen(host, servable.use_case.serving.port if port is None else port)
