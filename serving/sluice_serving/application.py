@@ -16,9 +16,16 @@ from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v1_endpoints import V1Endpoints
+from kserve.protocol.rest.v2_datamodels import (
+    InferenceRequest,
+    InferenceResponse,
+    ModelMetadataResponse,
+    ModelReadyResponse,
+)
 from kserve.protocol.rest.v2_endpoints import V2Endpoints
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
 
 from sluice.errors import FeatureError, RequestError, SluiceError, StoreError
 from sluice_serving.limits import Limits
@@ -48,6 +55,24 @@ class VerifiedDataPlane(DataPlane):  # type: ignore[misc]
             raise InvalidInput(f"the body cannot be read: {type(error).__name__}") from None
 
 
+class UnversionedV2(V2Endpoints):  # type: ignore[misc]
+    """KServe's V2 endpoints without its `model_version` parameter, which it only answers with 501."""
+
+    async def model_metadata(self, model_name: str) -> ModelMetadataResponse:
+        """Names, datatypes and shapes of inputs and outputs."""
+        return await super().model_metadata(model_name)
+
+    async def model_ready(self, model_name: str) -> ModelReadyResponse:
+        """Whether the model answers."""
+        return await super().model_ready(model_name)
+
+    async def infer(
+        self, raw_request: Request, raw_response: Response, model_name: str, request_body: InferenceRequest | bytes
+    ) -> InferenceResponse | Response:
+        """Scores."""
+        return await super().infer(raw_request, raw_response, model_name, request_body)
+
+
 class RestServer(RESTServer):  # type: ignore[misc]
     """KServe's REST server on a socket of ours, with our refusals, limits and description."""
 
@@ -70,7 +95,7 @@ class RestServer(RESTServer):  # type: ignore[misc]
 
     def _register_endpoints(self, app: FastAPI) -> None:
         """KServe's endpoints but for explain, load and unload: whoever loads a version verifies it."""
-        v1, v2 = V1Endpoints(self.dataplane), V2Endpoints(self.dataplane)
+        v1, v2 = V1Endpoints(self.dataplane), UnversionedV2(self.dataplane)
         for path, endpoint, method in (
             ("/", self.dataplane.live, "GET"),
             ("/metrics", metrics_handler, "GET"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from conftest import ROOT, Deployed, Start, WorldTables
+from serving_world import ROOT, Deployed, Start, WorldTables
 
 from sluice.features.online import OnlineFeatures
 from sluice_serving.lagging import lagging, lagging_rows

@@ -1,0 +1,163 @@
+"""One address, several versions: weights, switches and retirements that no client notices."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import httpx
+import pytest
+from serving_world import JSON, Deployed, WorldTables, body, deploy, instance
+
+from sluice.errors import RequestError
+from sluice_serving.traffic.front import Front
+from sluice_serving.traffic.local import LocalTraffic
+from sluice_serving.traffic.protocol import Traffic
+
+V1 = "/v1/models/fraud:predict"
+
+
+class Stub(http.server.BaseHTTPRequestHandler):
+    """A server that says its name after a while."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        length = int(self.headers["content-length"])
+        got = self.rfile.read(length)
+        sleep(0.01)
+        content = json.dumps({"name": self.server.server_address[1], "got": len(got)}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@pytest.fixture
+def stubs() -> Iterator[list[http.server.ThreadingHTTPServer]]:
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stub) for _ in range(2)]
+    for server in servers:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield servers
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def front() -> Iterator[Front]:
+    front = Front("127.0.0.1", 0, seed=3)
+    yield front
+    front.close()
+
+
+def target(server: http.server.ThreadingHTTPServer) -> tuple[str, int]:
+    return "127.0.0.1", int(server.server_address[1])
+
+
+def test_requests_are_split_by_weight_over_one_connection(
+    front: Front, stubs: list[http.server.ThreadingHTTPServer]
+) -> None:
+    a, b = map(target, stubs)
+    front.split({a: 80, b: 20})
+    with httpx.Client(base_url=front.address) as client:
+        found = Counter(client.post("/x", content=b"y" * 100_000).json()["name"] for _ in range(200))
+        assert 20 <= found[b[1]] <= 60
+        front.split({a: 0, b: 100})
+        assert {client.post("/x", content=b"y").json()["name"] for _ in range(20)} == {b[1]}
+
+
+def test_without_a_version_or_with_a_dead_one_it_says_so(
+    front: Front, stubs: list[http.server.ThreadingHTTPServer]
+) -> None:
+    assert httpx.post(front.address, content=b"").status_code == 503
+    stubs[0].shutdown()
+    stubs[0].server_close()
+    front.split({target(stubs[0]): 100})
+    answer = httpx.post(front.address, content=b"x")
+    assert (answer.status_code, bool(answer.json()["error"])) == (503, True)
+
+
+def test_draining_waits_for_requests_in_flight(front: Front, stubs: list[http.server.ThreadingHTTPServer]) -> None:
+    a, b = map(target, stubs)
+    front.split({a: 100})
+    answers: list[int] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=front.address) as client:
+            answers.extend(client.post("/x", content=b"y").status_code for _ in range(30))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    sleep(0.1)
+    front.split({a: 0, b: 100})
+    assert front.drain(a, 10)
+    stubs[0].shutdown()
+    stubs[0].server_close()
+    for thread in threads:
+        thread.join()
+    assert answers == [200] * 120
+
+
+def test_weights_have_to_make_a_hundred(tmp_path: Path) -> None:
+    with LocalTraffic(lambda _: [], tmp_path) as traffic:
+        local: Traffic = traffic
+        assert local.weights() == {}
+        with pytest.raises(RequestError, match="not prepared"):
+            local.set_weights({"a": 100})
+        with pytest.raises(RequestError, match="100"):
+            local.set_weights({})
+        local.retire("a")
+
+
+def test_a_version_that_does_not_start_leaves_nothing(tmp_path: Path) -> None:
+    with LocalTraffic(lambda _: [str(tmp_path), "--digest", "x"], tmp_path / "logs") as traffic:
+        with pytest.raises(RequestError, match="exit code 2"):
+            traffic.prepare("a")
+        assert traffic.weights() == {}
+
+
+def test_a_promotion_loses_no_request(world: WorldTables, deployed: Deployed, state: Path, tmp_path: Path) -> None:
+    other = deploy(world.use_case, tmp_path / "other", seed=1)
+    versions = {version.digest: version for version in (deployed, other)}
+    row = instance(world.day.row(0, named=True))
+    seen: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def arguments(digest: str) -> Sequence[str]:
+        return versions[digest].arguments(state)
+
+    with LocalTraffic(arguments, tmp_path / "logs") as traffic:
+        traffic.promote(deployed.digest)
+
+        def ask() -> None:
+            with httpx.Client(base_url=traffic.endpoint, timeout=60) as client:
+                while not done.is_set():
+                    answer = client.post(V1, content=body(row), headers=JSON)
+                    seen.append((answer.status_code, answer.json().get("model_version", answer.text)))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            traffic.promote(other.digest)
+            sleep(0.3)
+        finally:
+            done.set()
+            thread.join()
+        assert traffic.weights() == {other.digest: 100}
+
+    assert {status for status, _ in seen} == {200}
+    order = [version for _, version in seen]
+    assert order == sorted(order, key=[deployed.digest, other.digest].index)
+    assert set(order) == {deployed.digest, other.digest}
