@@ -13,6 +13,14 @@ from sluice_serving.requests import Field
 
 _ID = {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}]}
 _INSTANT = {"type": "string", "format": "date-time"}
+_DAY = r"(19[7-9]\d|2[01]\d\d|22[0-5]\d|226[01])-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4]):[0-5]\d)"
+_ZONED = {
+    "type": "string",
+    "pattern": f"^{_DAY}T{_TIME}$".replace(r"\d", "[0-9]"),
+    "description": "RFC 3339 with its zone, from 1970 to 2261",
+    "examples": ["2018-08-08T00:01:14Z"],
+}
 _REFUSALS = {
     400: "The body is no JSON object, or not one of this protocol's",
     413: "Body or batch too large: serving.max_body, serving.max_batch",
@@ -122,7 +130,7 @@ def v2_response(model: SluiceModel) -> dict[str, Any]:
 
 def _value_schema(field: Field, model: SluiceModel) -> dict[str, Any]:
     if field.role != "value":
-        return _INSTANT if field.role == "time" else _ID
+        return _ZONED if field.role == "time" else _ID
     column = model.reader.use_case.data.columns.values[field.name]
     makers: dict[str, Callable[[], dict[str, Any]]] = {
         "number": functools.partial(_number, column),

@@ -27,6 +27,7 @@ class Stub(http.server.BaseHTTPRequestHandler):
     """A server that says its name after a while."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
         length = int(self.headers["content-length"])

@@ -87,7 +87,11 @@ class ServerProcess:
             return False
 
     def _failed(self) -> RequestError:
-        code = self.process.poll()
+        try:
+            # It may have closed its output a moment before it ends.
+            code: int | None = self.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            code = None
         said = self._log.read_text(errors="replace").strip().splitlines()[-3:]
         what = "is not ready in time" if code is None else f"ended with exit code {code}"
         return RequestError(f"the model server {what}: {' '.join(said)[:500]}", hint=f"its log is {self._log}")
