@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from sluice.errors import IntegrityError, SluiceError
+from sluice.features.quick import quick_feast
 from sluice.registry.keys import Keys
 from sluice_serving.version import load_servable
 
@@ -19,8 +20,7 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]
-    # Feast imports torch where it is installed: seconds and 450 MB that a server has no use for.
-    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    quick_feast()
     try:
         keys = None if given.digest_only else Keys.open(given.keys)
         servable = load_servable(given.folder, given.digest, keys)
