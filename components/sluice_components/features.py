@@ -11,6 +11,10 @@ def features(settings: str, code: str, history: dsl.Input[dsl.Dataset], rows: ds
     import json
     from pathlib import Path
 
+    from sluice.features.quick import quick_feast
+
+    quick_feast()
+
     from sluice.features.historical import feature_rows
     from sluice.ingest import Ingested
     from sluice.settings import parse_sections

@@ -18,6 +18,10 @@ def gate_selftest(
     import json
     from pathlib import Path
 
+    from sluice.features.quick import quick_feast
+
+    quick_feast()
+
     from sluice.promotion.selftest import selftest_challenger
     from sluice.settings import parse_sections
     from sluice.steps import emit, step

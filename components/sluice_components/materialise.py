@@ -13,6 +13,10 @@ def materialise(
     import json
     from pathlib import Path
 
+    from sluice.features.quick import quick_feast
+
+    quick_feast()
+
     from sluice.features.online import OnlineFeatures
     from sluice.ingest import Ingested
     from sluice.settings import parse_sections

@@ -34,6 +34,10 @@ def plan(
     import json
     from datetime import UTC, datetime
 
+    from sluice.features.quick import quick_feast
+
+    quick_feast()
+
     from sluice.planning import plan_steps
     from sluice.steps import step
 
