@@ -157,9 +157,9 @@ def _short(version: str | None) -> str:
 
 def _advice(state: State) -> str:
     if state.frozen is not None:
-        return "unfreeze it with `sluice freeze --off --reason …`"
+        return "unfreeze it with `sluice unfreeze --reason …`"
     if state.pinned is not None:
-        return "unpin it with `sluice pin --off --reason …`"
+        return "unpin it with `sluice unpin --reason …`"
     return "see `sluice why`"
 
 

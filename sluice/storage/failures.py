@@ -7,7 +7,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from sluice.errors import StoreError
 
 _SIGNS = (
-    ("NoSuchBucket", "there is no such bucket", "make it with `sluice store init`, or correct storage.url"),
+    ("NoSuchBucket", "there is no such bucket", "make it with `sluice init`, or correct storage.url"),
     ("InvalidAccessKeyId", "the access key is unknown", "check AWS_ACCESS_KEY_ID"),
     ("SignatureDoesNotMatch", "the secret key is wrong", "check AWS_SECRET_ACCESS_KEY"),
     ("InvalidTokenId", "the session token is wrong", "check AWS_SESSION_TOKEN"),

@@ -39,7 +39,7 @@ def use_case(place: Path) -> UseCase:
         "split.test": "10d",
         "training.candidates": [
             {"id": "constant", "kind": "constant"},
-            {"id": "logistic", "kind": "logistic", "params": {"C": 1.0}},
+            {"id": "logistic", "kind": "logistic", "params": {"C": 0.01}},
         ],
         "evaluation.bootstrap.resamples": 200,
         "gate.max_calibration_error": 0.2,
@@ -70,7 +70,7 @@ def test_raw_events_become_a_champion_with_its_papers(first: tuple[LocalRun, lis
     finished, steps = first
     assert finished.decision == "promoted"
     assert {"plan", "ingest", "features", "split", "train constant", "train logistic", "select", "gate"} <= set(steps)
-    assert finished.report.read_text().startswith("<!doctype html>")
+    assert finished.report.read_text().lstrip().startswith("<!doctype html>")
     assert finished.version[:12] in finished.card.read_text()
     registry = open_registry(use_case, clock=_never, actor="test")
     champion = registry.champion()
@@ -120,6 +120,15 @@ def test_a_failing_step_fails_the_run_with_its_own_message_and_registers_nothing
     assert open_registry(use_case, clock=_never, actor="test").log() == before
     newest = RunLog(open_store(use_case.storage), use_case.name, clock=_never).list()[0]
     assert newest.status == "failed" and "amount" in newest.message
+
+
+def test_a_store_that_cannot_be_opened_fails_the_run_as_the_step_that_needed_it(
+    use_case: UseCase, run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    storage = use_case.storage.model_copy(update={"url": str(tmp_path / "file" / "store")})
+    with pytest.raises(PipelineError, match=r"step plan: .*cannot be made"):
+        run(use_case.model_copy(update={"storage": storage}))
 
 
 def _never() -> Any:

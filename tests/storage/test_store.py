@@ -127,7 +127,7 @@ def test_a_missing_bucket_is_named_by_every_operation(s3: S3) -> None:
     ):
         with pytest.raises(StoreError, match="there is no such bucket") as caught:
             action()
-        assert "sluice store init" in caught.value.hint
+        assert "sluice init" in caught.value.hint
 
 
 @pytest.mark.minio
