@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,9 +61,13 @@ class Checkpoints:
             self.store.delete(self._key(epoch - 1))
 
     def latest(self) -> State | None:
-        """The state of the last whole epoch, or None."""
-        keys = sorted(self.store.keys(self._folder))
-        return State.from_bytes(self.store.get(keys[-1])) if keys else None
+        """The state of the last whole epoch, or None. One that a power cut tore counts as never written."""
+        for key in sorted(self.store.keys(self._folder), reverse=True):
+            try:
+                return State.from_bytes(self.store.get(key))
+            except (zipfile.BadZipFile, ValueError, KeyError, EOFError):
+                continue
+        return None
 
     def clear(self) -> None:
         """Remove them: the training's result is written."""

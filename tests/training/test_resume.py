@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,20 @@ def test_only_the_last_state_is_kept(tmp_path: Path) -> None:
     assert len(list(checkpoints.store.keys())) == 1
     checkpoints.clear()
     assert checkpoints.latest() is None
+
+
+@pytest.mark.parametrize(
+    "tear", [lambda data: data[: len(data) // 2], lambda data: data[:0], lambda data: bytes(len(data))]
+)
+def test_a_torn_checkpoint_is_passed_over(tmp_path: Path, tear: Callable[[bytes], bytes]) -> None:
+    checkpoints = Checkpoints(store_at(tmp_path), "d" * 64)
+    checkpoints.save(1, State({"w": np.ones(100)}, {"epoch": 1}))
+    whole = checkpoints.store.get(next(iter(checkpoints.store.keys())))
+    checkpoints.store.put(f"checkpoints/{'d' * 64}/epoch-00002.npz", tear(whole))
+    latest = checkpoints.latest()
+    assert latest is not None
+    assert latest.document == {"epoch": 1}
+    checkpoints.save(2, State({}, {"epoch": 2}))
+    again = checkpoints.latest()
+    assert again is not None
+    assert again.document == {"epoch": 2}
