@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from sluice import digests
+from sluice.features.repository import read_service
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
 from sluice.splits.files import SCHEMA, read_rows
@@ -97,11 +98,13 @@ def _settings(use_case: UseCase) -> dict[str, Any]:
 
 
 def _document(use_case: UseCase, chosen: str, threshold: float | None, history: Path, code: str) -> dict[str, Any]:
+    service = read_service(use_case)
     return {
         "task": use_case.task,
         "candidate": chosen,
         "seed": use_case.seed,
         "service": use_case.features.service,
+        "windows": service.digest if service else None,
         "threshold": threshold,
         "data": json.loads((history / "ingest.json").read_text())["digest"],
         "code": code,

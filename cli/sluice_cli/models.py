@@ -45,11 +45,13 @@ def score(
 ) -> None:
     """Score a table with the champion: a row out for every row in, features as of each event."""
     from sluice.export.graph import Graph
+    from sluice.features.repository import refuse_other_windows
     from sluice.ingest import Ingested
     from sluice.scoring import score_file
     from sluice_cli.endpoint import fetch_champion
 
     servable = fetch_champion(load(use_case, store=store), work).servable()
+    refuse_other_windows(servable.use_case, servable.document.get("windows"))
     known = Ingested.read(history) if history else None
     with run_progress() as listen:
         scored = score_file(

@@ -24,6 +24,10 @@ def select(
     import json
     from pathlib import Path
 
+    from sluice.features.quick import quick_feast
+
+    quick_feast()
+
     from sluice.selection import select_challenger
     from sluice.settings import parse_sections
     from sluice.steps import step

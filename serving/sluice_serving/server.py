@@ -16,6 +16,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from sluice.export.graph import Graph
 from sluice.features.online import OnlineFeatures
+from sluice.features.repository import refuse_other_windows
 from sluice_serving.answers import Identity
 from sluice_serving.application import Server
 from sluice_serving.metrics import Metrics
@@ -48,8 +49,10 @@ def serve(
         pseudonym_key: the secret that ingest was given for hashed personal columns.
 
     Raises:
-        FeatureError, ExportError: the online store or the graph cannot be opened.
+        FeatureError, ExportError: the online store or the graph cannot be opened, or the repository's windows are
+            not the version's.
     """
+    refuse_other_windows(servable.use_case, servable.document.get("windows"), root)
     online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema, root=root)
     model = build_model(servable, online, clock=clock, pseudonym_key=pseudonym_key, registry=REGISTRY)
     listener = listen(host, servable.use_case.serving.port if port is None else port)

@@ -186,3 +186,22 @@ def _load(file: Path) -> ModuleType:
         if previous is not None:
             sys.modules[file.stem] = previous
     return module
+
+
+def refuse_other_windows(use_case: UseCase, digest: str | None, root: Path | None = None) -> None:
+    """Refuse a repository whose windows are no longer those that a version was trained with.
+
+    Args:
+        digest: `Service.digest` as the version's document holds it; None: the version pins no windows.
+        root: folder that `features.repo` is relative to; default: the working directory.
+
+    Raises:
+        FeatureError: the repository defines the service's windows otherwise.
+    """
+    service = read_service(use_case, root)
+    if digest is not None and (service is None or service.digest != digest):
+        raise FeatureError(
+            f"{use_case.features.repo} defines other windows for {use_case.features.service} than the version was "
+            "trained with",
+            "serve it with the repository of its time, and give new windows a feature service of their own",
+        )
