@@ -18,7 +18,7 @@ demo: $(READY) ## raw events to a gated model behind an endpoint; FRESH=1 starts
 
 test: $(READY) ## every test; MinIO and Redis are real
 	@$(PYTHON) tools/servers/prepare.py
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(READY) ## ruff: lint and format
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
