@@ -11,7 +11,8 @@ from sluice_serving import fields, tensors
 from sluice_serving.model import SluiceModel
 from sluice_serving.requests import Field
 
-_ID = {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 256}, {"type": "integer"}]}
+_WHOLE = {"type": "integer", "minimum": 1 - 2**63, "maximum": 2**63 - 1}
+_ID = {"oneOf": [{"type": "string", "minLength": 1, "maxLength": 256}, _WHOLE]}
 _INSTANT = {"type": "string", "format": "date-time"}
 _DAY = r"(19[7-9]\d|2[01]\d\d|22[0-5]\d|226[01])-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4]):[0-5]\d)"

@@ -56,7 +56,7 @@ def check(answers: Counter[tuple[str, int]], at_least: int) -> None:
     assert sum(answers.values()) >= at_least
     for operation in ("POST /v1/models/{model_name}:predict", "POST /v2/models/{model_name}/infer"):
         assert any(status >= 400 for label, status in answers if label == operation)
-    assert answers["POST /v1/models/{model_name}:predict", 200] > at_least / 20
+    assert answers["POST /v1/models/{model_name}:predict", 200] > at_least / 50
 
 
 def test_the_description_is_exact(endpoint: str, world: WorldTables) -> None:
@@ -82,5 +82,6 @@ def test_a_thousand_requests_by_the_description(endpoint: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_ten_thousand_requests_by_the_description(endpoint: str) -> None:
     check(hammer(endpoint, ALL + 500), 10_000)

@@ -38,6 +38,9 @@ def test_killed_and_restarted_on_the_same_port_it_answers_the_same(
     server.kill()
     with pytest.raises(httpx.TransportError):
         score(server.address, first)
+    # What a killed server held keeps nobody from updating.
+    online = OnlineFeatures.open(world.use_case, state, deployed.schema, root=ROOT)
+    online.apply(world.before()[0][-1:], None)
 
     again = start(deployed, state, port=int(server.address.rsplit(":", 1)[1]))
 
@@ -147,6 +150,7 @@ def test_not_ready_without_its_state(world: WorldTables, deployed: Deployed, sta
     assert httpx.post(server.address + V1, content=body(first), headers=JSON).status_code == 503
 
 
+@pytest.mark.slow
 def test_policies_refuse_unknown_and_stale(world: WorldTables, state: Path, tmp_path: Path, start: Start) -> None:
     strict = deploy(case(serving={"unknown_entity": "refuse", "stale": "refuse"}), tmp_path / "strict")
     server = start(strict, state)
@@ -162,6 +166,7 @@ def test_policies_refuse_unknown_and_stale(world: WorldTables, state: Path, tmp_
     assert (stale.status_code, "row 0, events" in stale.json()["error"]) == (409, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_other_tasks(task: str, tmp_path: Path, start: Start) -> None:
     settings = case(
@@ -208,11 +213,3 @@ COLUMNS = {
     "label": "label",
 }
 REQUEST = [{"kind": "value", "name": "size", "column": "size"}, {"kind": "value", "name": "kind", "column": "kind"}]
-
-
-def test_sigkill_leaves_nothing_behind_that_keeps_others_from_updating(
-    world: WorldTables, deployed: Deployed, state: Path, start: Start
-) -> None:
-    server = start(deployed, state)
-    server.kill()
-    OnlineFeatures.open(world.use_case, state, deployed.schema, root=ROOT).apply(world.day[:1], None)
