@@ -23,6 +23,9 @@ from sluice.report.words import (
 )
 from sluice.settings.metrics import HIGHER_IS_BETTER
 
+LABEL_HEADINGS = {"binary": "Positive", "regression": "Mean label"}
+"""What the mean of the labels says, by task; of classes it says nothing."""
+
 
 def facts_of(evidence: Evidence) -> dict[str, Any]:
     """What report and card share: outcome, checks, metrics, slices, data, features, digests. No charts."""
@@ -43,6 +46,8 @@ def facts_of(evidence: Evidence) -> dict[str, Any]:
         "chosen": evidence.chosen,
         "features": _features(evidence),
         "parts": _parts(evidence),
+        "label_heading": LABEL_HEADINGS.get(evidence.use_case.task, ""),
+        "timed": evidence.use_case.split.by == "time",
         "left_out": [(name, number(count)) for name, count in evidence.split["left_out"].items() if count],
         "ingest": _ingest(evidence.ingest),
         "digests": _digests(evidence),
@@ -113,9 +118,13 @@ def _check(check: Mapping[str, Any]) -> dict[str, Any]:
         "against": "" if against in (None, check["name"]) else str(against),
         "passed": check["passed"],
         "text": check["text"],
-        "threshold": "" if check["threshold"] is None else _shown(check["threshold"]),
+        "threshold": _threshold(check["threshold"]),
         "figures": figures,
     }
+
+
+def _threshold(value: Any) -> str:
+    return "" if value is None else number(value) if isinstance(value, int) else _shown(value)
 
 
 def _metrics(evidence: Evidence) -> dict[str, Any]:
@@ -140,7 +149,7 @@ def _slices(evidence: Evidence) -> list[dict[str, Any]]:
                 "column": part["column"],
                 "value": part["value"],
                 "rows": number(part["rows"]),
-                "mean_label": number(part["mean_label"]),
+                "mean_label": _mean_label(evidence, part["mean_label"]),
                 "challenger": interval(part["metrics"][metric]),
                 "rival": interval(other) if other else "",
             }
@@ -149,13 +158,13 @@ def _slices(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def _candidates(evidence: Evidence) -> list[dict[str, Any]]:
-    found = []
+    found, theirs = [], {c.id: c.import_ for c in evidence.use_case.training.candidates}
     for candidate in evidence.candidates:
         run, search = candidate.get("run", {}), candidate.get("search")
         found.append(
             {
                 "id": candidate["id"],
-                "kind": candidate["kind"],
+                "kind": theirs.get(candidate["id"]) or candidate["kind"],
                 "validation": number(candidate["metric"]["validation"]),
                 "metric": metric_name(evidence, candidate["metric"]["name"]),
                 "chosen": candidate["id"] == evidence.chosen,
@@ -191,14 +200,18 @@ def _features(evidence: Evidence) -> list[dict[str, Any]]:
     return found
 
 
+def _mean_label(evidence: Evidence, mean: float | None) -> str:
+    return f"{mean:.2%}" if evidence.use_case.task == "binary" and mean is not None else number(mean)
+
+
 def _parts(evidence: Evidence) -> list[dict[str, str]]:
     return [
         {
             "name": "sealed test" if name == "test" else name,
             "rows": number(part["rows"]),
-            "mean_label": number(part["mean_label"]),
-            "start": day(part["start"]) if evidence.use_case.split.by == "time" else "",
-            "end": day(part["end"]) if evidence.use_case.split.by == "time" else "",
+            "mean_label": _mean_label(evidence, part["mean_label"]),
+            "start": day(part["start"]),
+            "end": day(part["end"]),
         }
         for name, part in evidence.split["parts"].items()
     ]
@@ -224,7 +237,7 @@ def _digests(evidence: Evidence) -> list[tuple[str, str, str]]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_shown(v) for v in value)
+        return ", ".join(_shown(v) for v in value) or "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
     if isinstance(value, int) and not isinstance(value, bool):

@@ -124,7 +124,8 @@ def number(value: Any) -> str:
         return "0"
     if abs(value) < 5e-5 or abs(value) >= 1e6:
         return f"{value:.2e}"
-    return f"{value:,.4f}" if abs(value) < 0.1 else f"{value:,.3f}" if abs(value) < 100 else f"{value:,.0f}"
+    digits = next((digits for below, digits in ((0.1, 4), (10, 3), (100, 1)) if abs(value) < below), 0)
+    return f"{value:,.{digits}f}"
 
 
 def interval(figure: Mapping[str, Any]) -> str:

@@ -167,7 +167,7 @@ def test_the_card_holds_what_the_evidence_says(good: Evidence, tmp_path: Path) -
     for words in (
         "Rank card transactions for review.", "Owner: risk team", "- Made up.", "| average precision |",
         "fewer than 500", "stability index", "labels had not arrived", "a" * 64, "| learning_rate | 0.1 |",
-        "| sealed test | 6,000 | 0.0110 | 2018-09-10 | 2018-09-24 |", "| champion | passed |",
+        "| sealed test | 6,000 | 1.10% | 2018-09-10 | 2018-09-24 |", "| champion | passed |",
     ):  # fmt: skip
         assert words in card, words
 
@@ -227,7 +227,8 @@ def test_other_tasks_have_their_own_drawings(task: str, tmp_path: Path, good: Ev
     )
     text = Page(write_report(found, tmp_path).read_text(encoding="utf-8")).text
     assert ("true and predicted class" if task == "multiclass" else "label minus score") in text
-    write_card(found, tmp_path)
+    card = write_card(found, tmp_path).read_text(encoding="utf-8")
+    assert ("mean label" in card) == (task == "regression"), "the mean of class numbers says nothing"
 
 
 def test_scores_of_another_seal_are_refused() -> None:
@@ -251,7 +252,7 @@ def test_evaluations_follow_the_rows_whatever_their_order() -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "–"), (True, "yes"), (1234, "1,234"), (0.0, "0"), (0.7281, "0.728"), (0.0123, "0.0123"),
+    [(None, "–"), (True, "yes"), (1234, "1,234"), (0.0, "0"), (0.7281, "0.728"), (0.0123, "0.0123"), (58.642, "58.6"),
      (1e-5, "1.00e-05"), (12345.6, "12,346"), (2e7, "2.00e+07"), ("text", "text")],
 )  # fmt: skip
 def test_numbers_are_shown_as_people_read_them(value: Any, shown: str) -> None:
