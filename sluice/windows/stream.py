@@ -73,6 +73,9 @@ def _common(view: WindowView, table: pl.DataFrame, time: str, arrival: str) -> l
     ]
 
 
+_WHOLE = {"events": "give it a unit", "labels": "give the label in a smaller measure, such as seconds for hours"}
+
+
 def _values(view: WindowView, table: pl.DataFrame) -> dict[str, pl.Expr]:
     problems = [f"no column {c!r}" for c in view.columns if c not in table.columns]
     made: dict[str, pl.Expr] = {}
@@ -83,7 +86,7 @@ def _values(view: WindowView, table: pl.DataFrame) -> dict[str, pl.Expr]:
             continue
         dtype = table.schema[column]
         if dtype.is_float() and not _whole(table.get_column(column)):
-            problems.append(f"{column!r} holds fractions, and sums are of whole units: give it a unit")
+            problems.append(f"{column!r} holds fractions, and sums are of whole units: {_WHOLE[view.stream]}")
         elif not (dtype.is_numeric() or dtype == pl.Boolean):
             problems.append(f"{column!r} is {dtype}: only count and time_since_last take it")
         made[value_name(column)] = value.cast(pl.Int64)

@@ -90,6 +90,14 @@ def test_count_takes_any_column_and_skips_its_nulls() -> None:
     assert entries.select("value_kind", "value_event_id").rows() == [(1, 1), (None, 1)]
 
 
+def test_labels_with_fractions_are_to_be_given_in_a_smaller_measure() -> None:
+    view = WindowView("v", "card", "labels", 1, (Aggregation("mean", "label", "mean", 5),))
+    labels = pl.DataFrame({"event_id": ["e"], "card": ["a"], "label": [0.5]})
+    labels = labels.with_columns(label_time=pl.lit(1).cast(INSTANT), event_time=pl.lit(1).cast(INSTANT))
+    with pytest.raises(FeatureError, match="smaller measure"):
+        entries_of(view, events_of([]), labels)
+
+
 def test_what_cannot_be_summed_is_refused() -> None:
     view = WindowView("v", "card", "events", 1, tuple(Aggregation(c, c, "sum", 5) for c in ("share", "kind", "amount")))
     events = pl.DataFrame({"event_id": ["e"], "card": ["a"], "share": [0.5], "kind": ["x"], "amount": [3]})
@@ -97,6 +105,7 @@ def test_what_cannot_be_summed_is_refused() -> None:
     with pytest.raises(FeatureError) as caught:
         entries_of(view, events, None)
     assert "'share' holds fractions" in str(caught.value)
+    assert "give it a unit" in str(caught.value)
     assert "'kind' is String" in str(caught.value)
     with pytest.raises(FeatureError, match="no column 'amount'"):
         entries_of(view, events.drop("amount"), None)
