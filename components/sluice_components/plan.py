@@ -11,7 +11,7 @@ from sluice_components import IMAGE
 def plan(
     settings: str,
     run_id: str,
-) -> NamedTuple(
+) -> NamedTuple(  # type: ignore[valid-type]
     "Plan",
     [
         ("ingest", str),
@@ -24,7 +24,7 @@ def plan(
         ("code", str),
         ("run", str),
     ],
-):  # type: ignore[valid-type]
+):
     """Check the settings (JSON of a use case file) and cut them into what each step depends on.
 
     `source` is the digest of what lies at the data's address and `code` that of the library: they are arguments
