@@ -37,6 +37,7 @@ def _send(
     @settings(
         max_examples=examples,
         deadline=None,
+        derandomize=True,
         database=None,
         derandomize=True,
         phases=[Phase.generate],
@@ -81,7 +82,7 @@ def test_a_thousand_requests_by_the_description(endpoint: str) -> None:
     check(hammer(endpoint, ORDINARY), 600)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.exhaustive
+@pytest.mark.timeout(2400)
 def test_ten_thousand_requests_by_the_description(endpoint: str) -> None:
     check(hammer(endpoint, ALL + 500), 10_000)
