@@ -39,7 +39,6 @@ def _send(
         deadline=None,
         derandomize=True,
         database=None,
-        derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
