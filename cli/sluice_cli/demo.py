@@ -16,8 +16,6 @@ from sluice_cli.people import registry_for
 from sluice_cli.results import show, show_replay
 
 USE_CASE = Path("use_cases/fraud.yaml")
-TODAY = "2018-09-30T00:00:00Z"
-"""The simulated world ends a day later: that day is replayed against the endpoint."""
 A_MONTH_AGO = "2018-09-02T00:00:00Z"
 
 
@@ -32,7 +30,7 @@ def demo(
         shutil.rmtree(work, ignore_errors=True)
     stage = Stage(work, world or read_use_case(USE_CASE).seed, seed)
     _simulate(stage)
-    use_case = stage.use_case(TODAY)
+    use_case = stage.use_case()
     if registry_for(use_case).state().champion is None:
         out.rule("[bold]1  A first champion[/]: what was known a month ago, no more than a logistic regression")
         _run(_modest(stage.use_case(A_MONTH_AGO)), stage)
@@ -45,24 +43,29 @@ def demo(
 
 @dataclass(frozen=True)
 class Stage:
-    """Where a demo happens."""
+    """Where a demo happens: in the places of the use case file, so that its other commands find what is there."""
 
     work: Path
     world: int
     seed: int | None
 
     @property
+    def name(self) -> str:
+        """The world's name: the use case's own, or with a number beside it."""
+        return "fraud" if self.world == read_use_case(USE_CASE).seed else f"fraud-{self.world}"
+
+    @property
     def data(self) -> Path:
         """The raw table."""
-        return self.work / "data" / f"fraud-{self.world}"
+        return self.work / "data" / self.name
 
     @property
     def online(self) -> Path:
         """The embedded online store: one a world."""
-        return self.work / "online" / f"fraud-{self.world}"
+        return self.work / "online" / self.name
 
-    def use_case(self, today: str) -> UseCase:
-        """The use case as it is on a day."""
+    def use_case(self, today: str | None = None) -> UseCase:
+        """The use case as it is on a day; without one, on the day that the file names."""
         places = {
             "data.source": str(self.data),
             "data.end": today,
