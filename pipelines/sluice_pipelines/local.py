@@ -104,8 +104,8 @@ def run_locally(
 
 def _note_failure(use_case: UseCase, run_id: str, error: PipelineError) -> None:
     """Close the run's entry in the log of runs; a run that failed before it had one, or its store, has nothing to."""
-    log = RunLog(open_store(use_case.storage), use_case.name, clock=lambda: datetime.now(UTC))
     with contextlib.suppress(RegistryError, StoreError):
+        log = RunLog(open_store(use_case.storage), use_case.name, clock=lambda: datetime.now(UTC))
         log.finish(run_id, "failed", message=error.message)
 
 
@@ -114,7 +114,7 @@ def _follow(command: list[str], folder: Path, listen: Listener) -> dict[str, Any
     told: dict[str, dict[str, Any]] = {}
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
     with (
-        log.open("w") as written,
+        log.open("w", buffering=1) as written,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1, env=environment
         ) as process,
