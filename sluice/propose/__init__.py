@@ -30,7 +30,8 @@ def propose(
         delay: how late labels come, where no column says when a label became known.
 
     Raises:
-        DataError: nothing there, an empty table, a given column missing, or nothing that could be a label.
+        DataError: nothing there, an empty table, a given column missing or given twice, nothing that could be a label,
+            or no duration.
     """
     table = read_whole(source)
     if table.height < 2:
@@ -42,12 +43,20 @@ def propose(
         looks=looks,
         task=task or _task(table, roles),
         classes=_classes(table, roles, task),
-        delay=None if delay is None else parse_duration(delay),
+        delay=None if delay is None else _duration(delay),
         span=_span(table, roles),
         busiest=_busiest(table, roles),
         label_lag=_label_lag(table, roles),
         positives=_positives(table, roles),
     )
+
+
+def _duration(delay: str | timedelta) -> timedelta:
+    try:
+        duration: timedelta = parse_duration(delay)
+    except ValueError as error:
+        raise DataError(f"the labels' delay: {error}", "write it like 7d") from None
+    return duration
 
 
 def _one(table: pl.DataFrame, roles: list[Role], name: str) -> pl.Series | None:

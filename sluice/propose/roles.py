@@ -57,7 +57,7 @@ def propose_roles(table: pl.DataFrame, given: Given, where: str) -> tuple[list[R
     """A role for every column of the table, in its order, and how each one looks.
 
     Raises:
-        DataError: a given column is not there, or no column could be the label.
+        DataError: a given column is not there or has two roles, or no column could be the label.
     """
     looks = {name: look_at(table.get_column(name)) for name in table.columns}
     found = _given_roles(given, looks, where)
@@ -87,7 +87,12 @@ def _given_roles(given: Given, looks: dict[str, Look], where: str) -> dict[str, 
     named += [(column, "entity") for column in given.entities or ()]
     named += [(given.arrival, "arrival"), (given.label_time, "label_time"), (given.event_id, "event_id")]
     named += [(given.event_time, "event_time"), (given.label, "label")]
-    found = {column: Role(column, role, "given") for column, role in named if column is not None}
+    found: dict[str, Role] = {}
+    for column, role in named:
+        if column in found:
+            raise DataError(f"column {column!r} is given as {found[column].role} and as {role}", "give it one role")
+        if column is not None:
+            found[column] = Role(column, role, "given")
     for column in given.personal:
         used = found.get(column)
         found[column] = Role(column, used.role, "given", treatment="hash") if used else _personal(column, "given")
