@@ -13,7 +13,6 @@ from sluice.registry import Keys, Run, RunLog, collect_garbage
 from sluice.registry import forget as forget_rows
 from sluice.registry import verify as verify_store
 from sluice.storage import open_store
-from sluice.storage.bucket import init_store
 from sluice_cli.console import out
 from sluice_cli.options import Actor, Reason, Store, UseCaseFile, load
 from sluice_cli.people import registry_of
@@ -102,6 +101,8 @@ def forget(
 
 def init(use_case: UseCaseFile, store: Store = None) -> None:
     """Make the store that the settings name: a folder, or a bucket with versioning."""
+    from sluice.storage.bucket import init_store
+
     settings = load(use_case, store=store)
     made = init_store(settings.storage)
     out.print(f"{'made' if made else 'there already:'} {settings.storage.url}")

@@ -20,11 +20,11 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]
-    quick_feast()
     try:
         keys = None if given.digest_only else Keys.open(given.keys)
         servable = load_servable(given.folder, given.digest, keys)
         # The rest is slow to import, and a refusal needs none of it.
+        quick_feast()
         from sluice_serving.server import serve
 
         serve(

@@ -17,12 +17,23 @@ def quick_feast() -> None:
     """
     if "feast" in sys.modules or "torch" in sys.modules:
         return
-    sys.modules["torch"] = None  # type: ignore[assignment]
+    sys.meta_path.insert(0, _WithoutTorch())
     try:
         import typeguard
     except ModuleNotFoundError:
         return
     typeguard.typechecked = _as_it_is
+
+
+class _WithoutTorch:
+    """A finder for which torch is not installed. A None in `sys.modules` would do for Feast, but SciPy and
+    scikit-learn ask `"torch" in sys.modules` and then for its classes."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        """None for everything that others may find."""
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"{name} is hidden: this process does not train", name=name)
 
 
 def _as_it_is(target: Any = None, **_options: Any) -> Any:
