@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 from rich.table import Table
 
@@ -14,7 +16,7 @@ from sluice.registry import forget as forget_rows
 from sluice.registry import verify as verify_store
 from sluice.storage import open_store
 from sluice_cli.console import out
-from sluice_cli.options import Actor, Reason, Store, UseCaseFile, load
+from sluice_cli.options import WORK, Actor, Reason, Store, UseCaseFile, Work, load
 from sluice_cli.people import registry_of
 
 
@@ -86,17 +88,37 @@ def forget(
     key: Annotated[str, typer.Argument(help="Whose rows to remove")],
     *,
     reason: Reason,
-    event: Annotated[list[str] | None, typer.Option(help="An event of theirs, for tables without the entity")] = None,
+    event: Annotated[list[str] | None, typer.Option(help="An event of theirs that no table here names")] = None,
     actor: Actor = None,
     store: Store = None,
+    work: Work = WORK,
 ) -> None:
-    """Remove a person's rows from what is stored; the log keeps that it was done, and why."""
-    done = forget_rows(
-        registry_of(use_case, store, actor), entity=entity, key=key, reason=reason, event_ids=event or ()
-    )
-    out.print(f"removed {done.rows} rows from {done.tables} tables")
+    """Remove a person's rows from what is stored; the log keeps that it was done, and why.
+
+    Reused steps and the copies beside runs hold rows too: they are removed as a whole, after their events of this
+    person were looked up. The next run makes them anew, from a source that should not hold the person any more.
+    """
+    registry = registry_of(use_case, store, actor)
+    ids = {*(event or ()), *_events_of(work / "steps", entity, key)}
+    done = forget_rows(registry, entity=entity, key=key, reason=reason, event_ids=ids)
+    copies = [work / "steps", *sorted((work / "runs").glob("*/*.parquet"))]
+    for path in filter(Path.exists, copies):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        out.print(f"removed {path}")
+    out.print(f"removed {done.rows} rows of {len(ids)} events from {done.tables} tables of the store")
     for line in done.not_reached:
         out.print(f"[yellow]not reached[/] {line}")
+
+
+def _events_of(steps: Path, entity: str, key: str) -> set[str]:
+    """The ids of an entity's events in the tables that runs left on this machine."""
+    found: set[str] = set()
+    for path in steps.rglob("events.parquet"):
+        table = pl.scan_parquet(path)
+        if entity in table.collect_schema().names():
+            mine = table.filter(pl.col(entity) == key).select("event_id").collect()
+            found |= set(mine.get_column("event_id").to_list())
+    return found
 
 
 def init(use_case: UseCaseFile, store: Store = None) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -67,3 +68,13 @@ def test_people_freeze_and_ask_why(tmp_path: Path) -> None:
     assert "frozen" in why.stdout and "ana" in why.stdout and "audit" in why.stdout
     assert sluice("unfreeze", FRAUD, "--reason", "done", *store).returncode == 0
     assert sluice("verify", FRAUD, *store).returncode == 0
+
+
+def test_to_forget_a_card_removes_the_copies_of_its_rows_too(tmp_path: Path) -> None:
+    history = tmp_path / "work" / "steps" / "run" / "ingest" / "history"
+    history.mkdir(parents=True)
+    pl.DataFrame({"event_id": ["a", "b", "c"], "card": ["1", "2", "1"]}).write_parquet(history / "events.parquet")
+    places = ["--store", str(tmp_path / "store"), "--work", str(tmp_path / "work")]
+    result = sluice("forget", FRAUD, "card", "1", "--reason", "asked to", *places)
+    assert result.returncode == 0, result.stderr
+    assert "2 events" in result.stdout and not (tmp_path / "work" / "steps").exists()
