@@ -1,0 +1,1 @@
+"""Faults by what they hit: runs, data, the store, training, serving. `bench/faults.py` injects them."""
