@@ -54,7 +54,7 @@ _CASES: list[tuple[str, str, str, Break]] = [
     (
         "a tenth of the rows cannot be used",
         "stops, with the share and the reasons",
-        "quarantine",
+        "event rows are bad",
         partial(_rewritten, _every_tenth_negative),
     ),
     ("a column is missing", "stops and names the column", "no column 'amount'", partial(_rewritten, _without_amount)),

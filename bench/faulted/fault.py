@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -54,7 +55,13 @@ def survive(fault: Fault, place: Place) -> Outcome:
         if not isinstance(error, NotSurvivedError):
             traceback.print_exc()
         happened, status = f"{type(error).__name__}: {error}", "NOT SURVIVED"
-    return Outcome(fault, status, happened, time.perf_counter() - started)
+    return Outcome(fault, status, _short(happened, place), time.perf_counter() - started)
+
+
+def _short(text: str, place: Place) -> str:
+    """On one line, without the temporary folder and the ends of digests."""
+    line = " ".join(text.replace(str(place.folder), "…").split())
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", line)
 
 
 def require(condition: bool, otherwise: str) -> None:

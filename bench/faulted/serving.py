@@ -61,7 +61,7 @@ class Deployment:
         request = urllib.request.Request(f"{server.address}/v1/models/fraud:predict", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, json.loads(answer.read())
+                return answer.status, json.loads(answer.read())["predictions"][0]
         except urllib.error.HTTPError as error:
             return error.code, {}
 
@@ -87,7 +87,7 @@ def _killed(place: Place) -> str:
     with here.served(port) as server:
         after = here.asked(server)
     require(before[0] == 200 and before == after, f"before {before}, after {after}")
-    return f"the same answer on the same port: score {after[1]['predictions'][0]['score']:.4f}"
+    return f"the same answer on the same port: score {after[1]['score']:.4f}"
 
 
 def _unsigned(place: Place) -> str:
@@ -123,7 +123,7 @@ def _state_missing(place: Place) -> str:
     except RequestError as error:
         return f"the server does not start ({error.message[:120]}), then {_made_anew(place, here, before)}"
     if status == 200:
-        marks = answer["predictions"][0]
+        marks = answer
         if not (marks["unknown"] and marks["stale"]):
             raise NotSurvivedError(f"it answers without a mark: {marks}")
         return f"answers marked unknown {marks['unknown']} and stale, then {_made_anew(place, here, before)}"

@@ -85,7 +85,7 @@ def _promoted_without_key(registry: Registry, _champion: str) -> str:
 
 
 def _entry_changed(registry: Registry, champion: str) -> str:
-    key = entry_key(registry.model, next(d.number for d in registry.log() if d.version == champion))
+    key = entry_key(registry.model, next(d.number for d in registry.log() if d.kind == "promoted"))
     registry.store.put(key, registry.store.get(key).replace(champion.encode(), b"0" * 64))
     return key
 
@@ -248,7 +248,7 @@ _TAMPERED: list[tuple[str, str, Spoil]] = [
     ("the champion's manifest forged", "is not what its name says", _manifest_forged),
     ("the champion's signature removed", "is not signed", _signature_gone),
     ("a decision forged by somebody without the key", "is not signed", _promoted_without_key),
-    ("the champion in the log replaced", "log", _entry_changed),
+    ("the champion in the log replaced", "changed after it was signed", _entry_changed),
     ("the last decision signed anew by a stranger's key", "not trusted", _entry_signed_by_stranger),
     ("an entry of the log deleted", "misses entry", _entry_gone),
 ]

@@ -29,7 +29,7 @@ def _torn(place: Place) -> str:
     place.champion()
     store = place.folder / "copies" / "checkpoints"
     shutil.rmtree(store, ignore_errors=True)
-    candidates = [{"id": "network", "kind": "network", "params": NETWORK}]
+    candidates = [{"id": "constant", "kind": "constant"}, {"id": "network", "kind": "network", "params": NETWORK}]
     use_case = place.use_case(training__candidates=candidates, storage__url=str(store))
     parts = min((place.folder / "work" / "steps").glob("*/split/sealed")).parent
     epochs: list[int] = []
