@@ -7,17 +7,24 @@ from typing import Any
 
 from sluice.errors import PipelineError
 from sluice.settings import UseCase
-from sluice_pipelines.training import settings_json, training_pipeline
+from sluice_pipelines.scoring import scoring_pipeline
+from sluice_pipelines.training import selftest_pipeline, settings_json, training_pipeline
 
 
 def compile_packages(use_case: UseCase, folder: Path) -> list[Path]:
-    """Write `<name>-training.yaml` into `folder`; the settings are its default parameter, to be edited in the UI."""
+    """Write a package for training, for the gate's self-test and for batch scoring into `folder`.
+
+    The settings are each one's default parameter, to be edited in the UI.
+    """
     from kfp import compiler
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{use_case.name}-training.yaml"
-    compiler.Compiler().compile(training_pipeline(use_case), str(path))
-    return [path]
+    graphs = {"training": training_pipeline, "gate-selftest": selftest_pipeline, "scoring": scoring_pipeline}
+    paths = []
+    for name, graph in graphs.items():
+        paths.append(folder / f"{use_case.name}-{name}.yaml")
+        compiler.Compiler().compile(graph(use_case), str(paths[-1]))
+    return paths
 
 
 def submit(

@@ -3,11 +3,12 @@
 import json
 from typing import Any, NamedTuple
 
-from kfp import dsl, kubernetes
+from kfp import dsl
 
 from sluice.settings import UseCase
-from sluice.settings.operation import Pipeline, Resources
+from sluice.settings.operation import Pipeline
 from sluice_components import candidates, features, gate, gate_selftest, ingest, materialise, plan, select, split, train
+from sluice_pipelines.resources import placed
 
 
 class Prepared(NamedTuple):
@@ -36,7 +37,7 @@ def training_pipeline(use_case: UseCase) -> Any:
             history=ready.history,
             code=ready.planned["code"],
         )
-        _on(pipeline, state, cached=False)
+        placed(pipeline, state, cached=False)
         judged = gate.gate(
             settings=ready.planned["gate"],
             run_id=ready.planned["run"],
@@ -45,7 +46,7 @@ def training_pipeline(use_case: UseCase) -> Any:
             sealed=ready.parts["sealed"],
             history=ready.history,
         )
-        _on(pipeline, judged, cached=False)
+        placed(pipeline, judged, cached=False)
 
     return graph
 
@@ -63,7 +64,7 @@ def selftest_pipeline(use_case: UseCase) -> Any:
             validation_rows=ready.parts["validation"],
             history=ready.history,
         )
-        _on(pipeline, tested, cached=False)
+        placed(pipeline, tested, cached=False)
 
     return graph
 
@@ -75,38 +76,19 @@ def settings_json(use_case: UseCase) -> str:
 
 def _prepare(pipeline: Pipeline, settings: Any, run_id: Any, sample: Any) -> Prepared:
     """Everything before the gate."""
-    planned = _on(pipeline, plan.plan(settings=settings, run_id=run_id), cached=False).outputs
+    planned = placed(pipeline, plan.plan(settings=settings, run_id=run_id), cached=False).outputs
     common = {"code": planned["code"]}
     read = ingest.ingest(settings=planned["ingest"], source=planned["source"], sample=sample, **common)
-    history = _on(pipeline, read).outputs["history"]
-    built = _on(pipeline, features.features(settings=planned["features"], history=history, **common))
+    history = placed(pipeline, read).outputs["history"]
+    built = placed(pipeline, features.features(settings=planned["features"], history=history, **common))
     laid = split.split(settings=planned["split"], history=history, rows=built.outputs["rows"], **common)
-    parts = _on(pipeline, laid).outputs
+    parts = placed(pipeline, laid).outputs
     rows = {"train_rows": parts["train"], "validation_rows": parts["validation"]}
-    items = _on(pipeline, candidates.candidates(settings=planned["train"], **common))
+    items = placed(pipeline, candidates.candidates(settings=planned["train"], **common))
     with dsl.ParallelFor(items.output, parallelism=pipeline.parallel_candidates) as item:
         trained = train.train(settings=item.settings, candidate=item.id, code=item.code, **rows)
-        _on(pipeline, trained, training=True)
+        placed(pipeline, trained, training=True)
     chosen = select.select(
         settings=planned["select"], models=dsl.Collected(trained.outputs["model"]), history=history, **rows, **common
     )
-    return Prepared(planned, history, parts, _on(pipeline, chosen).outputs["challenger"])
-
-
-def _on(settings: Pipeline, task: dsl.PipelineTask, *, training: bool = False, cached: bool = True) -> dsl.PipelineTask:
-    """Image, resources, node pool, retries, timeout and caching of one step."""
-    task.set_container_image(settings.image)
-    task.set_caching_options(enable_caching=cached and settings.cache)
-    _ask_for(task, settings.training if training else settings.steps)
-    if training and settings.gpu.count:
-        task.set_accelerator_type(settings.gpu.resource).set_accelerator_limit(settings.gpu.count)
-        kubernetes.add_node_selector(task, settings.gpu.node_label, settings.gpu.node_value)
-        kubernetes.add_toleration(task, key=settings.gpu.toleration, operator="Exists", effect="NoSchedule")
-    return task
-
-
-def _ask_for(task: dsl.PipelineTask, resources: Resources) -> None:
-    task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu)
-    task.set_memory_request(resources.memory).set_memory_limit(resources.memory)
-    task.set_retry(resources.retries, backoff_duration="10s", backoff_factor=2.0)
-    kubernetes.set_timeout(task, seconds=int(resources.timeout.total_seconds()))
+    return Prepared(planned, history, parts, placed(pipeline, chosen).outputs["challenger"])

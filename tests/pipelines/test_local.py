@@ -9,13 +9,16 @@ from typing import Any
 
 import polars as pl
 import pytest
+from kfp import dsl
 
 from sluice.errors import PipelineError
 from sluice.registry import RunLog, open_registry, verify, why
 from sluice.settings import UseCase, read_use_case
 from sluice.simulate import World, write_raw
 from sluice.storage import open_store
+from sluice_components import score
 from sluice_pipelines.local import LocalRun, new_run_id, run_locally
+from sluice_pipelines.training import settings_json
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
@@ -133,3 +136,22 @@ def test_a_store_that_cannot_be_opened_fails_the_run_as_the_step_that_needed_it(
 
 def _never() -> Any:
     raise AssertionError("nothing is written here")
+
+
+def test_the_scoring_step_gives_a_row_for_every_row(
+    first: tuple[LocalRun, list[str]], use_case: UseCase, place: Path, tmp_path: Path
+) -> None:
+    raw = pl.concat(pl.read_parquet(file) for file in sorted((place / "raw").glob("*.parquet")))
+    raw.tail(300).write_parquet(tmp_path / "today.parquet")
+    scores, metrics = dsl.Dataset(uri=str(tmp_path / "out" / "scores")), dsl.Metrics()
+    score.score.python_func(
+        settings=settings_json(use_case),
+        source=str(tmp_path / "today.parquet"),
+        history="",
+        scores=scores,
+        metrics=metrics,
+    )
+    found = pl.read_parquet(tmp_path / "out" / "scores")
+    assert found.get_column("event_id").to_list() == raw.tail(300).get_column("transaction_id").cast(str).to_list()
+    assert found.get_column("score").is_between(0, 1).all()
+    assert scores.metadata["version"] == first[0].version

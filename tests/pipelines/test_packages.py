@@ -24,7 +24,7 @@ def use_case() -> UseCase:
 
 @pytest.fixture
 def package(use_case: UseCase, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    (path,) = compile_packages(use_case, tmp_path)
+    path, *_ = compile_packages(use_case, tmp_path)
     spec, platform = yaml.safe_load_all(path.read_text())
     return spec, platform
 
@@ -77,6 +77,13 @@ def test_candidates_run_beside_each_other(package: Any, use_case: UseCase) -> No
     tasks = package[0]["root"]["dag"]["tasks"]
     (loop,) = (task for name, task in tasks.items() if name.startswith("for-loop"))
     assert loop["iteratorPolicy"]["parallelismLimit"] == use_case.pipeline.parallel_candidates
+
+
+def test_there_are_packages_for_training_the_self_test_and_scoring(use_case: UseCase, tmp_path: Path) -> None:
+    names = [path.name for path in compile_packages(use_case, tmp_path)]
+    assert names == ["fraud-training.yaml", "fraud-gate-selftest.yaml", "fraud-scoring.yaml"]
+    spec = next(iter(yaml.safe_load_all((tmp_path / "fraud-scoring.yaml").read_text())))
+    assert set(spec["root"]["inputDefinitions"]["parameters"]) == {"source", "history", "settings"}
 
 
 class Kubeflow:
