@@ -130,6 +130,8 @@ def v2_response(model: SluiceModel) -> dict[str, Any]:
 
 
 def _value_schema(field: Field, model: SluiceModel) -> dict[str, Any]:
+    if field.role == "entity" and field.optional:
+        return {"type": ["string", "null"], "enum": [field.read(None), None]}
     if field.role != "value":
         return _ZONED if field.role == "time" else _ID
     column = model.reader.use_case.data.columns.values[field.name]

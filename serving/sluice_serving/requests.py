@@ -12,6 +12,7 @@ import numpy as np
 
 from sluice.errors import RequestError
 from sluice.features.lookup import Requests
+from sluice.ingest.events import SHARED
 from sluice.ingest.personal import pseudonym
 from sluice.settings.data import ValueColumn
 from sluice.settings.use_case import UseCase
@@ -142,7 +143,10 @@ def request_fields(use_case: UseCase, key: bytes) -> tuple[Field, ...]:
         Field("event_id", "id", identifier(columns.event_id)),
         Field("event_time", "time", fields.instant if timed else _untimed, optional=not timed),
     ]
-    found += [Field(name, "entity", identifier(column)) for name, column in columns.entities.items()]
+    for name, source in columns.entities.items():
+        shared = source.startswith(SHARED)
+        read_id = functools.partial(_shared, source.removeprefix(SHARED)) if shared else identifier(source)
+        found.append(Field(name, "entity", read_id, optional=shared))
     for name, column in columns.values.items():
         kind = {"number": fields.number, "boolean": fields.boolean, "category": fields.category}[column.type]
         read: Callable[[Any], Any] = functools.partial(kind, column=column)
@@ -162,6 +166,13 @@ def _hashed(read: Callable[[Any], Any], use_case: UseCase, key: bytes, column: s
         return None if found is None else pseudonym(found, key)
 
     return hashed
+
+
+def _shared(only: str, value: Any) -> str:
+    """The entity that all events share: nobody needs to send it, and nobody may send another."""
+    if value is not None and fields.identifier(value) != only:
+        raise ValueError(f"is always {only!r}; leave it out")
+    return only
 
 
 def _untimed(value: Any) -> int:

@@ -74,3 +74,14 @@ def test_tables_without_time_need_none() -> None:
     )
     row = {"event_id": "a", "amount": 1}
     assert RequestReader(settings).read_v1({"instances": [row]}).event_time_us.tolist() == [0]
+
+
+def test_an_entity_that_all_events_share_need_not_be_sent() -> None:
+    plain = case()
+    columns = plain.data.columns.model_copy(update={"entities": {"card": "card_id", "terminal": "=all"}})
+    shared = plain.model_copy(update={"data": plain.data.model_copy(update={"columns": columns})})
+    alone = {name: value for name, value in GOOD.items() if name != "terminal"}
+    reader = RequestReader(shared)
+    assert reader.read_v1({"instances": [alone, {**alone, "terminal": "all"}]}).entities["terminal"] == ["all", "all"]
+    with pytest.raises(InvalidRequestError, match="row 0, terminal: is always 'all'"):
+        reader.read_v1({"instances": [GOOD]})
