@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from whole_loop import check_papers, go_round
 
 from sluice.export.graph import Graph
 from sluice.features.historical import feature_names, feature_rows
@@ -42,3 +43,25 @@ def test_a_candidate_beats_the_last_half_hour_and_nothing_sees_the_future(tmp_pa
     last = split.test.select((pl.col("class_mean_30m") == pl.col("label")).mean()).item()
     assert right["persistence"] == pytest.approx(last)
     assert right["logistic"] > last + 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not DATA.exists(), reason=f"the electricity data is not at {DATA}")
+def test_the_whole_loop_promotes_what_beats_the_last_half_hour(tmp_path: Path) -> None:
+    changes = {
+        "data.source": str(DATA),
+        "features.repo": str(ROOT / "use_cases" / "electricity"),
+        "storage.url": str(tmp_path / "store"),
+        "storage.keys": str(tmp_path / "keys"),
+    }
+    case = read_use_case(ROOT / "use_cases" / "electricity.yaml", changes)
+    quick = [c for c in case.training.candidates if c.id in ("constant", "persistence", "logistic")]
+    training = case.training.model_copy(update={"candidates": quick})
+    loop = go_round(case.model_copy(update={"training": training}), tmp_path / "work")
+    check_papers(loop)
+    assert set(loop.figures) == {"challenger", "constant", "persistence"}
+    assert loop.figures["challenger"] > loop.figures["persistence"] + 0.02 > loop.figures["constant"] + 0.2
+    asked = {"period": 0.5, "price": 0.06, "demand": 0.5, "vicprice": 0.003, "vicdemand": 0.4, "transfer": 0.4}
+    (answer,) = loop.ask({"event_id": "next", "event_time": "1998-12-05T12:00:00Z", **asked})
+    assert 0 < answer["score"] < 1 and answer["unknown"] == []

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from whole_loop import CONSTANT, check_papers, check_scores, go_round, use_case_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PACKAGE = '''
 """Somebody's model: how far a row lies from the middle, which no logistic regression sees."""

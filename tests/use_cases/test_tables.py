@@ -13,7 +13,7 @@ from whole_loop import CONSTANT, LINEAR, LOGISTIC, check_papers, check_scores, g
 
 from sluice.export.graph import Graph
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 PLANS = np.array(["free", "team", "company"])
 
 
