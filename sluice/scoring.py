@@ -6,7 +6,7 @@ A row comes out for every row that went in, in the same order; rows that break a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -90,9 +90,13 @@ def score_file(
         DataError: the source cannot be read, lacks a column, or `out` is of neither kind.
     """
     write = _writer(out)
+    columns = use_case.data.columns
     use_case = _without_labels(use_case)
     progress("score", 0, 0, "read")
     raw = read_source(source, wanted_columns(use_case), use_case.storage, everything=_ids_are_hashes(use_case))
+    # An id that is a hash of the row leaves the label out, here as in ingest.
+    label = [name for name in (columns.label, columns.label_time) if name in raw.table.columns]
+    raw = replace(raw, table=raw.table.drop(label))
     mapped = map_events(use_case, raw, now, pseudonym_key or use_case.name.encode())
     found = _found(mapped.rows, mapped.findings.bad, mapped.findings.quarantine(mapped.records))
     events, labels = _with_history(mapped.rows, history, list(use_case.data.columns.entities))
