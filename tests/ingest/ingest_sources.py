@@ -23,6 +23,7 @@ Read = Callable[..., Ingested]
 def use_case(**data: Any) -> UseCase:
     """fraud.yaml with `data` laid over its columns, labels, … (`columns={"arrival": "seen"}`), errors allowed."""
     document = yaml.safe_load(FRAUD.read_text(encoding="utf-8"))
+    document["data"].pop("end", None)
     document["data"]["quality"] = {"max_quarantined": 1.0}
     document |= data.pop("top", {})
     for name, value in data.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ _BENDS: dict[str, st.SearchStrategy[Any]] = {
     "split.train": st.integers(10, 99).map(lambda n: f"{n}d"),
     "split.test": _DAYS,
     "split.test_end": st.datetimes().map(lambda d: d.isoformat() + "+02:00"),
-    "data.start": st.datetimes().map(lambda d: d.isoformat() + "Z"),
+    "data.start": st.datetimes(max_value=datetime(2018, 9, 1)).map(lambda d: d.isoformat() + "Z"),
     "data.labels.delay": st.sampled_from(["0s", "1us", "90m", "7d", "1w"]),
     "data.time_zone": st.sampled_from(["UTC", "Europe/Brussels", "Asia/Kathmandu"]),
     "data.columns.personal": st.sampled_from([{}, {"email": "drop"}, {"card_id": "hash"}]),
