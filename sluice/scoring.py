@@ -18,6 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from sluice.errors import DataError
+from sluice.export.graph import Scorer
 from sluice.features.historical import feature_rows
 from sluice.features.schema import FeatureSchema, to_matrix
 from sluice.ingest.events import map_events, wanted_columns
@@ -27,13 +28,6 @@ from sluice.steps import Progress, silent
 
 CHUNK = 262_144
 """Rows whose features are in memory at once."""
-
-
-class Scorer(Protocol):
-    """What scoring needs of `sluice.export.graph.Graph`."""
-
-    def score(self, matrix: np.ndarray) -> np.ndarray:
-        """float32 [n, d] to float32 [n] or [n, k]."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from kserve import InferRequest, InferResponse, Model
 
 from sluice.errors import RequestError, SluiceError
+from sluice.export.graph import Scorer
 from sluice.features.lookup import Requests
 from sluice.features.online import Composed
 from sluice.settings.use_case import UseCase
@@ -32,13 +33,6 @@ class Composer(Protocol):
 
     def compose(self, requests: Requests) -> Composed:
         """Features of requests from state."""
-
-
-class Scorer(Protocol):
-    """What the server needs of `Graph`."""
-
-    def score(self, matrix: np.ndarray) -> np.ndarray:
-        """Scores of rows."""
 
 
 class SluiceModel(Model):  # type: ignore[misc]

@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 import polars as pl
 
+from sluice.export.graph import Scorer
 from sluice.features.schema import FeatureSchema, to_matrix
-from sluice.scoring import Scorer
 from sluice.settings.use_case import UseCase
 from sluice.steps import Progress, silent
 from sluice_serving.client import Client

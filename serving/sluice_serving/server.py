@@ -14,13 +14,13 @@ from typing import TextIO
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from sluice.export.graph import Graph
+from sluice.export.graph import Graph, Scorer
 from sluice.features.online import OnlineFeatures
 from sluice.features.repository import refuse_other_windows
 from sluice_serving.answers import Identity
 from sluice_serving.application import Server
 from sluice_serving.metrics import Metrics
-from sluice_serving.model import Composer, Scorer, SluiceModel
+from sluice_serving.model import Composer, SluiceModel
 from sluice_serving.version import Servable
 
 GRACE_SECONDS = 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnxruntime as ort
@@ -12,6 +13,13 @@ from sluice.errors import ExportError
 INPUT, OUTPUT = "features", "scores"
 _CHUNK = 65_536
 """Rows scored at once: memory stays flat whatever the table's length."""
+
+
+class Scorer(Protocol):
+    """What judging, serving and batch scoring need of a `Graph`."""
+
+    def score(self, matrix: np.ndarray) -> np.ndarray:
+        """Scores of rows: float32 [n, d] to float32 [n] or [n, k]."""
 
 
 class Graph:

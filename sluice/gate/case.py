@@ -12,7 +12,7 @@ import polars as pl
 
 from sluice import digests
 from sluice.errors import GateError
-from sluice.export.graph import Graph
+from sluice.export.graph import Graph, Scorer
 from sluice.features.schema import FeatureSchema, to_matrix
 from sluice.settings import UseCase
 from sluice.splits.hashes import row_hashes
@@ -30,14 +30,6 @@ class Openings(Protocol):
 
     def record_opening(self, seal_digest: str, *, version: str | None = None, limit: int | None = None) -> Any:
         """Write one more, before anything is scored; fails where another writer used the last one."""
-        ...
-
-
-class Scorer(Protocol):
-    """A graph: float32 [n, d] to float32 [n] or [n, k]."""
-
-    def score(self, matrix: np.ndarray) -> np.ndarray:
-        """Scores of rows."""
         ...
 
 
