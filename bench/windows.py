@@ -11,8 +11,6 @@ events of a key share an instant, only the sweep and pandas order them: the valu
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +20,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 
@@ -164,14 +163,6 @@ def untied(table: pl.DataFrame) -> np.ndarray:
     return table.select(~(shared[0] | shared[1])).to_series().to_numpy()
 
 
-def machine() -> str:
-    """The processor, its cores as this process may use them, and the versions compared."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    versions = f"pandas {pd.__version__}, DuckDB {duckdb.__version__}, Polars {pl.__version__}"
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {versions}"
-
-
 def main() -> None:
     """Run all engines on the same rows and print what each took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -193,7 +184,8 @@ def main() -> None:
     }
     if arguments.skip_pandas:
         del others["pandas, the handbook's way"]
-    shown = Table(title=f"12 window features, {table.height:,} rows", caption=machine())
+    versions = f"pandas {pd.__version__}", f"DuckDB {duckdb.__version__}", f"Polars {pl.__version__}"
+    shown = Table(title=f"12 window features, {table.height:,} rows", caption=machine(*versions))
     for heading in ("engine", "seconds", "ratio", "processor seconds", "ratio", "largest relative difference"):
         shown.add_column(heading, justify="left" if heading == "engine" else "right")
     shown.add_row(f"sweep (first call {cold.wall:.1f} s)", *ratios(ours, ours), "")

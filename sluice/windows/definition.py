@@ -2,7 +2,8 @@
 
 At time t an aggregation of width w in a view of hop h sees the entries with `tile(e) > tile(t - w)`, where
 `tile(x) = floor(x / h)` in UTC, that come not after the question in the order (time, event id) and had arrived
-by then: a hopped window is w - h to w long. This module needs the standard library only: the server imports it.
+by then: a hopped window is w - h to w long. The event asked about counts whether or not it had arrived. This module
+needs the standard library only: the server imports it.
 """
 
 from __future__ import annotations

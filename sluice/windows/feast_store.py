@@ -7,7 +7,8 @@ aggregations by the sweep, for any entity and any time, and leaves every other v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import pandas as pd
@@ -35,13 +36,17 @@ from sluice.windows.sweep import sweep
 _ROW = "__sluice_row"
 Column = Any
 """An Arrow column, in one piece or several."""
+Engine = Callable[[WindowView, pl.LazyFrame, pl.DataFrame], pl.DataFrame]
+"""A view, its stream and the questions to the sweep's answers."""
 
 
 class WindowOfflineStoreConfig(DuckDBOfflineStoreConfig):
-    """Settings of the store. `sources` puts a run's own files (source name to path) in place of the declared ones."""
+    """Settings of the store. `sources` puts a run's own files (source name to path) in place of the declared ones.
+    With `spark` (the fields of `sluice.windows.spark_job.SparkJob`) the windows are computed there."""
 
     type: Literal["sluice.windows.feast_store.WindowOfflineStore"] = "sluice.windows.feast_store.WindowOfflineStore"
     sources: dict[str, str] = Field(default_factory=dict)
+    spark: dict[str, Any] | None = None
 
 
 class WindowOfflineStore(DuckDBOfflineStore):
@@ -110,12 +115,28 @@ def _window_answers(
     view = view_from_feast(feature_view)
     renamed: Mapping[str, str] = feature_view.projection.join_key_map or {}
     questions = frame.questions(renamed.get(view.entity, view.entity))
-    stream = _read(config, feature_view.batch_source, view)
-    answers = sweep(view, entries_of(view, stream, stream), questions)
+    with _reading(config, feature_view.batch_source, view) as stream:
+        answers = _engine(config)(view, stream, questions)
     return {name: answers.get_column(name).to_arrow() for name in names}
 
 
-def _read(config: RepoConfig, source: DataSource | None, view: WindowView) -> pl.DataFrame:
+def _engine(config: RepoConfig) -> Engine:
+    given: dict[str, Any] | None = getattr(config.offline_store, "spark", None)
+    if given is None:
+        return _swept
+    from sluice.windows.spark_job import SparkJob
+
+    return SparkJob(**given).answers
+
+
+def _swept(view: WindowView, stream: pl.LazyFrame, questions: pl.DataFrame) -> pl.DataFrame:
+    table = stream.collect()
+    return sweep(view, entries_of(view, table, table), questions)
+
+
+@contextmanager
+def _reading(config: RepoConfig, source: DataSource | None, view: WindowView) -> Iterator[pl.LazyFrame]:
+    """The columns of a source that its windows need; what cannot be read is told, when it is and while it is used."""
     if not isinstance(source, FileSource):
         raise FeatureError(f"feature view {view.name}: its batch source is no file", "give it a FileSource")
     path = source_path(config, source)
@@ -123,7 +144,7 @@ def _read(config: RepoConfig, source: DataSource | None, view: WindowView) -> pl
         lazy = pl.scan_parquet(path)
         known = lazy.collect_schema().names()
         wanted = {EVENT_ID, "event_time", "label_time", ARRIVAL, view.entity, *(a.column for a in view.aggregations)}
-        return lazy.select([name for name in known if name in wanted]).collect()
+        yield lazy.select([name for name in known if name in wanted])
     except (OSError, pl.exceptions.PolarsError) as error:
         raise FeatureError(
             f"feature view {view.name}: its source {path} cannot be read: {error}",

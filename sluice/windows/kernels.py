@@ -36,7 +36,8 @@ class Places(NamedTuple):
     """Where each question stands among its key's entries: int64 [questions] each.
 
     below: the first entry of its instant. upto: behind the last that comes not after it in the order (time, id), or
-    `UNRESOLVED`, and then strict is behind the last of its instant. strict: upto without the event asked about.
+    `UNRESOLVED`, and then strict is behind the last of its instant. strict: upto without the event
+    asked about, which stands last.
     """
 
     below: np.ndarray
@@ -180,3 +181,23 @@ def by_arrival(
                 for s in range(sums, stats):
                     stop = at.strict[q] - first if s >= lasts else right
                     out[s, w, asked.row[q]] = extreme(tree[s], n, left, stop, s < falling)
+            add_own(shape, past, added, asked, at, out, q)
+
+
+@compiled
+def add_own(
+    shape: Shape, past: Side, added: np.ndarray, asked: Side, at: Places, out: np.ndarray, q: int
+) -> None:  # fmt: skip
+    """The event asked about counts in each of its windows although it had not arrived yet."""
+    falling, lasts = shape.sums + shape.minima, shape.sums + shape.minima + shape.maxima
+    for e in range(at.strict[q], at.upto[q]):
+        if past.arrival[e] <= asked.arrival[q]:
+            continue
+        for s in range(lasts):
+            value = added[s, past.row[e]]
+            for w in range(shape.widths.shape[0]):
+                seen = out[s, w, asked.row[q]]
+                if s < shape.sums:
+                    out[s, w, asked.row[q]] = seen + value
+                else:
+                    out[s, w, asked.row[q]] = min(seen, value) if s < falling else max(seen, value)

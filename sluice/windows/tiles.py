@@ -28,7 +28,18 @@ from sluice.windows.state import (
     ways,
 )  # fmt: skip
 
-__all__ = ["Entries", "Flags", "TileState", "answer", "apply", "empty", "from_arrays", "to_arrays"]
+__all__ = [
+    "Counted",
+    "Entries",
+    "Flags",
+    "TileState",
+    "answer",
+    "apply",
+    "apply_counting",
+    "empty",
+    "from_arrays",
+    "to_arrays",
+]
 
 _ONE = np.ones(1, dtype=np.int64)
 
@@ -39,6 +50,24 @@ class Flags(NamedTuple):
 
     ahead: bool
     repeated: bool
+
+
+class Counted(NamedTuple):
+    """How entries were taken. taken: into state; late: of these, before the newest that state held; repeated: not
+    taken, since state holds them; outdated: not taken, since they came too far behind to be told from repeats."""
+
+    taken: int = 0
+    late: int = 0
+    repeated: int = 0
+    outdated: int = 0
+
+    def __add__(self, other: Counted) -> Counted:  # type: ignore[override]
+        """Both together."""
+        return Counted(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def most(self, other: Counted | None) -> Counted:
+        """The larger of each: two views of one entity see the same entries."""
+        return self if other is None else Counted(*map(max, self, other))
 
 
 def apply(view: WindowView, state: TileState, batch: Entries, *, horizon_us: int) -> TileState:
@@ -52,12 +81,18 @@ def apply(view: WindowView, state: TileState, batch: Entries, *, horizon_us: int
     Raises:
         FeatureError: a value too large to be summed exactly.
     """
-    taken, time, arrival = _admit(view, state, batch, horizon_us)
+    return apply_counting(view, state, batch, horizon_us=horizon_us)[0]
+
+
+def apply_counting(view: WindowView, state: TileState, batch: Entries, *, horizon_us: int) -> tuple[TileState, Counted]:
+    """What `apply` gives, and how the entries were taken. Where none was, the state is the very one given."""
+    taken, time, arrival, counted = _admit(view, state, batch, horizon_us)
     if not taken:
-        return state
+        return state, counted
     new = [batch.event_ids[i] for i in taken]
     recent, ids = _insert(state.recent, state.recent_ids, _rows(view, batch, taken), new)
-    return _settle(view, TileState(state.tile_index, state.tile_stats, recent, ids, time, arrival), horizon_us)
+    settled = _settle(view, TileState(state.tile_index, state.tile_stats, recent, ids, time, arrival), horizon_us)
+    return settled, counted
 
 
 def answer(
@@ -76,7 +111,8 @@ def answer(
         event_id: the event asked about; None: everything up to and including the instant is seen.
         own: the event's own values in whole units (None: missing), added when state does not hold its id. None for
             a view over labels, or a question that is no event.
-        arrival_us: as-of: recent entries known later are not seen. None: all that state holds.
+        arrival_us: as-of: recent entries known later are not seen, but for the event asked about. None: all that
+            state holds.
 
     Returns:
         float64 [aggregations], NaN for null; and the flags. Entries later than the question are left out one by one
@@ -95,22 +131,25 @@ def answer(
     return finish(view, stats[:, :, None], np.array([time_us]))[:, 0], Flags(ahead, repeated)
 
 
-def _admit(view: WindowView, state: TileState, batch: Entries, horizon_us: int) -> tuple[list[int], int, int]:
-    """Which entries of a batch are new, and the largest time and arrival with them."""
+def _admit(view: WindowView, state: TileState, batch: Entries, horizon_us: int) -> tuple[list[int], int, int, Counted]:
+    """Which entries of a batch are new, the largest time and arrival with them, and what became of the others."""
     labels = view.stream == "labels"
     one_new = len(batch.event_ids) == 1 and batch.event_ids[0] not in state.recent_ids
     known = {} if one_new else _known(state, labels)
-    taken, newest, newest_arrival = [], state.time, state.arrival
+    taken, newest, newest_arrival, late, outdated = [], state.time, state.arrival, 0, 0
     times, arrivals, signs = batch.time.tolist(), batch.arrival.tolist(), batch.sign.tolist()
     for i, (event_id, time, arrival, sign) in enumerate(zip(batch.event_ids, times, arrivals, signs, strict=True)):
         remembered = newest_arrival - horizon_us
         identity = (event_id, sign, time if labels else 0)
         if arrival <= remembered or known.get(identity, remembered) > remembered:
+            outdated += identity not in known
             continue
         known[identity] = arrival
         taken.append(i)
+        late += time < newest
         newest, newest_arrival = max(newest, time), max(newest_arrival, arrival)
-    return taken, newest, newest_arrival
+    repeated = len(times) - len(taken) - outdated
+    return taken, newest, newest_arrival, Counted(len(taken), late, repeated, outdated)
 
 
 def _known(state: TileState, labels: bool) -> dict[tuple[str, int, int], int]:
@@ -165,11 +204,15 @@ def _gather(
         upto -= 1
     later = upto < len(ids)
     time, added = time[:upto], state.recent[STATS:, :upto]
-    if view.lasts and event_id is not None and upto and ids[upto - 1] == event_id and time[-1] == time_us:
+    is_own = event_id is not None and upto > 0 and ids[upto - 1] == event_id and time[-1] == time_us
+    if view.lasts and is_own:
         added = added.copy()
         added[-view.lasts :, -1] = NULL
     if arrival_us is not None:
         visible = state.recent[ARRIVAL, :upto] <= arrival_us
+        if is_own:
+            # What is being scored counts, also in a question as of before it was delivered.
+            visible[-1] = True
         time, added = time[visible], added[:, visible]
     out = np.empty((len(view.stats), len(view.widths)), dtype=np.int64)
     since = [view.start(time_us, width) for width in view.widths]

@@ -28,7 +28,7 @@ def seen(view: WindowView, aggregation: Aggregation, entries: list[Row], questio
         for e in entries
         if e["key"] == question["key"]
         and e[value_name(aggregation.column)] is not None
-        and e["arrival"] <= as_of
+        and (e["arrival"] <= as_of or (e["time"], e["event_id"]) == (t, event_id))
         and e["time"] // hop > (t - aggregation.window_us) // hop
         and (e["time"] <= t if event_id is None else (e["time"], e["event_id"]) <= (t, event_id))
     ]

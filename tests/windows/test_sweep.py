@@ -18,7 +18,7 @@ from sluice.windows.finish import LARGEST_SQUARED, LARGEST_VALUE
 from sluice.windows.stream import entries_of, questions_of
 from sluice.windows.sweep import sweep
 from windows.oracle import Sweep, by_sweep, disagreements
-from windows.worlds import World, events_of, labels_of, view_of, worlds, worlds_asked_freely
+from windows.worlds import World, events_of, labels_of, view_of, worlds, worlds_asked_early, worlds_asked_freely
 
 unhurried = settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 
@@ -26,6 +26,12 @@ unhurried = settings(deadline=None, max_examples=120, suppress_health_check=[Hea
 @unhurried
 @given(worlds())
 def test_events_ask_about_themselves(world: World) -> None:
+    assert disagreements(world) == []
+
+
+@unhurried
+@given(worlds_asked_early())
+def test_an_event_asked_about_before_it_arrives_counts_too(world: World) -> None:
     assert disagreements(world) == []
 
 
@@ -111,6 +117,15 @@ def test_the_event_asked_about_counts_once_among_its_ties() -> None:
     answers = sweep(view, entries_of(view, events, None), questions_of(view, events))
     assert answers.get_column("count_1").to_list() == [1.0, 2.0, 3.0]
     assert answers.get_column("time_since_last_1").to_list() == [None, 0.0, 0.0]
+
+
+def test_an_event_that_asks_before_it_is_delivered_counts_for_itself_alone() -> None:
+    rows = [{"event_id": f"e{t}", "event_time": t, "arrival": t + 5, "card": "a", "amount": t} for t in (2, 4)]
+    view, events = view_of("events", 1, (9,)), events_of(rows)
+    questions = questions_of(view, events).with_columns(arrival=pl.col("time"))
+    answers = sweep(view, entries_of(view, events, None), questions)
+    assert answers.select("count_9", "sum_9", "min_9", "max_9").rows() == [(1.0, 2.0, 2.0, 2.0), (1.0, 4.0, 4.0, 4.0)]
+    assert answers.get_column("time_since_last_9").to_list() == [None, None]
 
 
 def test_a_late_event_is_seen_from_its_arrival_on_and_in_its_own_tile() -> None:

@@ -18,7 +18,7 @@ from sluice.windows.materialise import build_states, entries_by_key
 from sluice.windows.stream import entries_of, questions_of
 from sluice.windows.sweep import sweep_array
 from sluice.windows.tiles import Entries, TileState, answer, apply, empty, from_arrays, to_arrays
-from windows.worlds import World, events_of, part, same_state, view_of, worlds
+from windows.worlds import World, events_of, part, same_state, view_of, worlds, worlds_asked_early
 
 unhurried = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 LONG = 10**6
@@ -102,6 +102,20 @@ def test_built_at_once_shuffled_or_repeated_the_state_is_the_same(
         assert same_state(from_arrays(world.view, to_arrays(state)), state)
         listed = {name: x.tolist() if isinstance(x, np.ndarray) else x for name, x in to_arrays(state).items()}
         assert same_state(from_arrays(world.view, listed), state)
+
+
+@unhurried
+@given(worlds_asked_early())
+def test_asked_before_its_own_delivery_an_event_counts_once(world: World) -> None:
+    questions = world.questions.filter(pl.col("key").is_not_null())
+    expected = sweep_array(world.view, world.entries, questions)
+    amounts = dict(world.events.select("event_id", "amount").iter_rows())
+    for i, (key, time, arrival, event_id) in enumerate(questions.iter_rows()):
+        own = {"amount": amounts[event_id]} if world.view.stream == "events" else None
+        before, _ = answer(world.view, replayed(world, key, arrival, LONG), time, event_id, own)
+        after, flags = answer(world.view, replayed(world, key, LONG, LONG), time, event_id, own, arrival_us=arrival)
+        assert before.tobytes() == after.tobytes() == np.ascontiguousarray(expected[:, i]).tobytes()
+        assert flags.repeated == (own is not None)
 
 
 def test_a_state_that_counted_a_repeat_twice_would_be_seen() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,15 @@ def worlds(draw: st.DrawFn, stream: Stream | None = None, late: bool | None = No
             labels.append({"event_id": name, "label": label, "label_time": time, "card": row["card"]})
     tables = events_of(events), labels_of(labels)
     return World(view, *tables, entries_of(view, *tables), questions_of(view, tables[0]))
+
+
+@st.composite
+def worlds_asked_early(draw: st.DrawFn) -> World:
+    """Worlds whose events are asked about some time before they themselves arrive."""
+    world = draw(worlds())
+    count = world.questions.height
+    ahead = pl.Series(draw(st.lists(st.sampled_from([0, 1, 5, 20]), min_size=count, max_size=count)), dtype=pl.Int64)
+    return replace(world, questions=world.questions.with_columns(arrival=pl.col("arrival") - ahead))
 
 
 @st.composite
