@@ -10,8 +10,6 @@ the same network with the same batches and optimiser on one-row items that a Dat
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 from torch.nn import functional
@@ -134,7 +133,7 @@ def main() -> None:
     times = measure(problem(arguments.rows, arguments.threads, arguments.seed), arguments.epochs)
     console = Console()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    console.print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {device}")
+    console.print(f"{machine(device)}")
     console.print(f"{arguments.rows:,} rows x {COLUMNS}, {arguments.threads} threads")
     table = Table("candidate", "rows seen", "seconds", "rows/s", "ratio to the plain loop")
     base = times["plain loop (network)"][0] / times["plain loop (network)"][1]

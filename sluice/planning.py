@@ -23,14 +23,19 @@ from sluice.registry.runs import RunLog
 from sluice.settings import UseCase, parse_use_case, sections_document
 from sluice.storage import open_store
 from sluice.training.candidates import check_candidates
+from sluice.training.processes import NEEDED as TRAINING
 
 BASE = ("name", "task")
 NEEDED = {
     "ingest": (*BASE, "data", "storage"),
     "features": (*BASE, "data", "features", "serving"),
     "split": (*BASE, "data", "features", "split"),
-    "train": (*BASE, "seed", "data", "features", "training", "export", "evaluation", "storage"),
-    "select": (*BASE, "seed", "about", "data", "features", "split", "training", "export", "evaluation", "serving"),
+    "train": TRAINING,
+    "select": (
+        *BASE,
+        *("seed", "about", "data", "features", "split", "training", "export", "evaluation", "serving"),
+        *("payloads", "watch"),
+    ),
     "gate": tuple(UseCase.model_fields),
 }
 
@@ -81,7 +86,11 @@ def plan_steps(document: dict[str, Any], run_id: str, clock: Callable[[], dateti
         hyper_parameters={c.id: dict(c.params) for c in use_case.training.candidates},
         run_id=run_id or None,
     )
-    cut = {step: json.dumps(sections_document(use_case, names), sort_keys=True) for step, names in NEEDED.items()}
+    needed = dict(NEEDED)
+    if use_case.training.distributed.engine == "trainjob":
+        # The step makes the job: image, resources and pool are settings of its own then.
+        needed["train"] = (*TRAINING, "pipeline")
+    cut = {step: json.dumps(sections_document(use_case, names), sort_keys=True) for step, names in needed.items()}
     return Plan(**cut, source=source, code=everything_digest(use_case), run=run.id)
 
 

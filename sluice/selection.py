@@ -5,6 +5,7 @@ challenger/
                   environment.txt
   document.json   the version's document
   ladder/<id>/    the candidates' folders, all of them
+  reference.parquet  rows that a served version is compared with: evidence of the decision
   selection.json  every candidate's validation metric, the choice and why
 """
 
@@ -18,13 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sluice import digests
 from sluice.features.repository import read_service
+from sluice.rollout.counts import DECILES
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
-from sluice.splits.files import SCHEMA, read_rows
+from sluice.splits.files import SCHEMA, read_data_digest, read_rows
+from sluice.training.files import merge_tasks
 from sluice.training.task import read_scores, validation_threshold
+from sluice.watch.reference import write_reference
 
 Curve = tuple[list[float], list[float], list[float]]
 
@@ -45,23 +50,32 @@ def select_challenger(
     *,
     train: Path,
     validation: Path,
-    history: Path,
     code: str,
     folder: Path,
 ) -> Selection:
     """Take the simplest candidate within `training.margin` of the best on validation, and lay out its version."""
-    by_id = {record["id"]: (path, record) for path, record in map(_record, candidates)}
+    by_id = _merged(use_case, candidates, folder / "ladder")
     ordered = [candidate.id for candidate in use_case.training.candidates if candidate.id in by_id]
     values = {name: float(by_id[name][1]["metric"]["validation"]) for name in ordered}
     chosen = choose(use_case, values)
     threshold = validation_threshold(use_case, by_id[chosen][0])
-    for name in ordered:
-        shutil.copytree(by_id[name][0], folder / "ladder" / name, dirs_exist_ok=True)
-    _lay_out(use_case, folder, by_id[chosen][0], train, _document(use_case, chosen, threshold, history, code))
+    document = _document(use_case, chosen, threshold, train, code)
+    document["score_levels"] = score_levels(read_scores(by_id[chosen][0]))
+    _lay_out(use_case, folder, by_id[chosen][0], train, document)
+    write_reference(use_case, folder / "version", train, validation, folder)
     table = _markdown(use_case, values, chosen)
     _write(folder / "selection.json", {"format": 1, "chosen": chosen, "order": ordered, "validation": values})
     roc = _roc(validation, by_id[chosen][0]) if use_case.task == "binary" else None
     return Selection(chosen, {f"{name} {use_case.training.metric}": v for name, v in values.items()}, roc, table)
+
+
+def _merged(use_case: UseCase, candidates: list[Path], ladder: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
+    """Each candidate's folder in the ladder and its record: one, however many tasks its search was shared out to."""
+    found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
+    for path, record in map(_record, candidates):
+        found.setdefault(record["id"], []).append((path, record))
+    up = HIGHER_IS_BETTER[use_case.task][use_case.training.metric]
+    return {name: (ladder / name, merge_tasks(parts, up, ladder / name)) for name, parts in found.items()}
 
 
 def choose(use_case: UseCase, values: dict[str, float]) -> str:
@@ -70,6 +84,12 @@ def choose(use_case: UseCase, values: dict[str, float]) -> str:
     best = max(values.values()) if up else min(values.values())
     near = [name for name, value in values.items() if abs(value - best) <= use_case.training.margin]
     return near[0]
+
+
+def score_levels(scores: NDArray[np.floating[Any]]) -> list[float]:
+    """The deciles, 0.1 to 0.9, of [n] scores or of the top class's in [n x k]: what is usual for a version."""
+    top = scores.max(axis=1) if scores.ndim == 2 else scores
+    return [float(level) for level in np.quantile(top.astype(np.float64), DECILES)]
 
 
 def _record(folder: Path) -> tuple[Path, dict[str, Any]]:
@@ -92,12 +112,15 @@ def _lay_out(use_case: UseCase, folder: Path, chosen: Path, train: Path, documen
 
 def _settings(use_case: UseCase) -> dict[str, Any]:
     """The settings of a version: without the places that data and stores happen to lie at."""
-    settings = use_case.model_dump(mode="json", by_alias=True, exclude={"storage", "pipeline", "gate"})
+    settings = use_case.model_dump(
+        mode="json", by_alias=True, exclude={"storage", "pipeline", "gate", "rollout", "watch"}
+    )
     settings["data"]["source"] = ""
+    settings["payloads"]["address"] = None
     return settings
 
 
-def _document(use_case: UseCase, chosen: str, threshold: float | None, history: Path, code: str) -> dict[str, Any]:
+def _document(use_case: UseCase, chosen: str, threshold: float | None, train: Path, code: str) -> dict[str, Any]:
     service = read_service(use_case)
     return {
         "task": use_case.task,
@@ -106,7 +129,7 @@ def _document(use_case: UseCase, chosen: str, threshold: float | None, history: 
         "service": use_case.features.service,
         "windows": service.digest if service else None,
         "threshold": threshold,
-        "data": json.loads((history / "ingest.json").read_text())["digest"],
+        "data": read_data_digest(train),
         "code": code,
     }
 

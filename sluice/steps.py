@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
@@ -32,7 +32,7 @@ def step(name: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Pro
     try:
         yield _throttled(name, clock)
     except SluiceError as error:
-        _fail(name, error.message, error.hint)
+        _fail(name, error.message, error.hint, getattr(error, "ways", ()))
     except Exception as error:
         traceback.print_exc()
         _fail(name, f"{type(error).__name__}: {error}", "this is a fault of ours: the log above has the details")
@@ -60,8 +60,8 @@ def read_line(line: str) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _fail(name: str, message: str, hint: str) -> NoReturn:
-    emit(kind="failed", step=name, message=message, hint=hint)
+def _fail(name: str, message: str, hint: str, ways: Sequence[str] = ()) -> NoReturn:
+    emit(kind="failed", step=name, message=message, hint=hint, **({"ways": list(ways)} if ways else {}))
     raise SystemExit(1)
 
 

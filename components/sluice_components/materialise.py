@@ -9,8 +9,12 @@ from sluice_components import IMAGE
 def materialise(
     settings: str, folder: str, code: str, history: dsl.Input[dsl.Dataset], metrics: dsl.Output[dsl.Metrics]
 ) -> None:
-    """Bring the online store's state up to the end of `history`. `folder` is where an embedded store lies."""
+    """Bring the online store's state up to the end of `history`. `folder` is where an embedded store lies.
+
+    Without one the state has to be a Redis's; what Feast keeps beside it is then gone with the step.
+    """
     import json
+    import tempfile
     from pathlib import Path
 
     from sluice.features.quick import quick_feast
@@ -24,6 +28,6 @@ def materialise(
 
     with step("materialise") as progress:
         ingested = Ingested.read(Path(history.path))
-        online = OnlineFeatures.open(parse_sections(json.loads(settings)), Path(folder))
+        online = OnlineFeatures.open(parse_sections(json.loads(settings)), Path(folder or tempfile.mkdtemp()))
         online.materialise(ingested.events, ingested.labels, progress=progress)
         metrics.log_metric("events", ingested.events.height)

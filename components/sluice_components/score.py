@@ -26,34 +26,25 @@ def score(
 
     quick_feast()
 
-    from sluice.export.graph import Graph
-    from sluice.ingest import Ingested
+    from sluice.batch import score_with_champion
     from sluice.registry import open_registry
-    from sluice.scoring import score_file
     from sluice.settings import parse_use_case
-    from sluice.steps import step
-    from sluice_serving.version import load_servable
+    from sluice.steps import emit, step
 
     with step("score") as progress, tempfile.TemporaryDirectory() as folder:
-        registry = open_registry(
-            parse_use_case(json.loads(settings)), clock=lambda: datetime.now(UTC), actor="batch scoring"
-        )
-        champion = registry.fetch_champion(Path(folder) / "version")
-        servable = load_servable(Path(folder) / "version", champion.digest, registry.keys)
-        known = Ingested.read(Path(history)) if history else None
-        written = Path(folder) / "scores.parquet"
-        scored = score_file(
-            servable.use_case,
-            Graph(servable.graph),
-            servable.schema,
+        use_case = parse_use_case(json.loads(settings))
+        scored = score_with_champion(
+            open_registry(use_case, clock=lambda: datetime.now(UTC), actor="batch scoring"),
             source,
-            written,
+            Path(folder) / "scores.parquet",
             now=datetime.now(UTC),
-            history=(known.events, known.labels) if known else None,
+            history=Path(history) if history else None,
             progress=progress,
         )
+        for warning in scored.warnings:
+            emit(kind="warning", step="score", message=warning)
         Path(scores.path).parent.mkdir(parents=True, exist_ok=True)
-        Path(scores.path).write_bytes(written.read_bytes())
-        scores.metadata["version"] = servable.digest
-        metrics.log_metric("rows", scored.rows)
-        metrics.log_metric("scored", scored.scored)
+        Path(scores.path).write_bytes(scored.file.path.read_bytes())
+        scores.metadata["version"] = scored.version
+        metrics.log_metric("rows", scored.file.rows)
+        metrics.log_metric("scored", scored.file.scored)

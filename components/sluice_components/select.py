@@ -14,7 +14,6 @@ def select(
     models: dsl.Input[List[dsl.Model]],  # noqa: UP006
     train_rows: dsl.Input[dsl.Dataset],
     validation_rows: dsl.Input[dsl.Dataset],
-    history: dsl.Input[dsl.Dataset],
     challenger: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
     curve: dsl.Output[dsl.ClassificationMetrics],
@@ -38,7 +37,6 @@ def select(
             [Path(model.path) for model in models],
             train=Path(train_rows.path),
             validation=Path(validation_rows.path),
-            history=Path(history.path),
             code=code,
             folder=Path(challenger.path),
         )

@@ -21,10 +21,10 @@ def train(
 
     from sluice.settings import parse_sections
     from sluice.steps import step
-    from sluice.training.task import train_from_folders
+    from sluice_components.jobs.training import train_anywhere
 
     with step(f"train {candidate}") as progress:
-        trained = train_from_folders(
+        trained = train_anywhere(
             parse_sections(json.loads(settings)),
             candidate,
             train=Path(train_rows.path),

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sluice.training.batches import Shard, gradient, pieces, share_weights
+from sluice import digests
+from sluice.training.batches import Shard, gradient, pieces
 from sluice.training.checkpoints import Checkpoints, State
 from sluice.training.network import TabularNetwork
 from sluice.training.network_model import fixed_threads
@@ -33,10 +34,10 @@ class Course:
 
 
 class Loop:
-    """Trains the first shard's network; the other shards hold copies of it.
+    """Trains the shard's network, together with the other processes of its group.
 
     Args:
-        rows: train rows in all shards.
+        rows: train rows in all processes.
         micro: rows of one forward pass; a batch's gradient is the sum over its passes.
         measure: the validation metric of a network.
     """
@@ -45,16 +46,16 @@ class Loop:
         self,
         problem: Problem,
         params: NetworkParams,
-        shards: list[Shard],
+        shard: Shard,
         loss: Loss,
         measure: Callable[[TabularNetwork], float],
         *,
         rows: int,
         micro: int,
     ) -> None:
-        self._problem, self._params, self._shards, self._loss, self._measure = problem, params, shards, loss, measure
+        self._problem, self._params, self._shard, self._loss, self._measure = problem, params, shard, loss, measure
         self._rows, self._micro = rows, micro
-        self.network = shards[0].network
+        self.network, self._group = shard.network, shard.group
         self.course = Course()
         self.epochs_run = 0
         self._optimizer = torch.optim.AdamW(_groups(self.network, params.weight_decay), lr=params.learning_rate)
@@ -70,15 +71,19 @@ class Loop:
 
     def run(self, checkpoints: Checkpoints | None) -> None:
         """Epochs until patience ends; the network then holds its best weights."""
-        state = checkpoints.latest() if checkpoints else None
-        if state is not None:
-            self._restore(state)
-        share_weights(self._shards)
+        state = self._group.spread(self._latest(checkpoints))
+        if state:
+            self._restore(State.from_bytes(state))
         while not self._finished():
             self._epoch()
-            if checkpoints is not None:
+            if checkpoints is not None and self._group.rank == 0:
                 checkpoints.save(self.course.epoch, self._state())
         self.network.load_state_dict(self._best)
+
+    def _latest(self, checkpoints: Checkpoints | None) -> bytes:
+        """The first process reads: another one's might see a later state."""
+        state = checkpoints.latest() if checkpoints is not None and self._group.rank == 0 else None
+        return state.to_bytes() if state is not None else b""
 
     def _finished(self) -> bool:
         course, params = self.course, self._params
@@ -86,20 +91,23 @@ class Loop:
 
     def _epoch(self) -> None:
         self.network.train()
+        if self._group.rank:
+            # What is dropped here follows from seed, epoch and rank: a checkpoint holds the first process's state.
+            torch.manual_seed(digests.seed_of(self._problem.seed, self.course.epoch, self._group.rank))
         started = time.perf_counter()
         order = torch.randperm(self._rows, generator=self._batches)
-        if len(self._shards) == 1:
-            order = order.to(self._shards[0].target.device)
+        if self._group.size == 1:
+            order = order.to(self._shard.target.device)
         total = torch.zeros((), device=self.device)
         for batch in pieces(order, self._params.batch_size):
-            total += gradient(self._shards, batch, self._micro, self._loss, self._scaler) * len(batch)
+            total += gradient(self._shard, batch, self._micro, self._loss, self._scaler) * len(batch)
             self._step()
         trained = float(total)
         speed = self._rows / (time.perf_counter() - started)
         course = self.course
         course.epoch += 1
         self.epochs_run += 1
-        value = self._validate()
+        value: float = self._group.agree(self._validate)
         course.curves["train_loss"].append(trained / self._rows)
         course.curves["validation"].append(value)
         if self._problem.better(value, course.best):
@@ -116,7 +124,6 @@ class Loop:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
-        share_weights(self._shards)
         if self._params.averaging:
             with torch.no_grad():
                 for name, value in self.network.named_parameters():
@@ -174,6 +181,9 @@ def repeatable(seed: int, threads: int, device: torch.device) -> Iterator[None]:
     try:
         with fixed_threads(threads), torch.random.fork_rng(devices=cards):
             torch.manual_seed(seed)
+            if cards:
+                # What is told of a run is its own peak, not that of a search's trial before it.
+                torch.cuda.reset_peak_memory_stats(device)
             yield
     finally:
         torch.use_deterministic_algorithms(strict)

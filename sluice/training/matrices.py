@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from sluice.features.schema import FeatureSchema, to_matrix
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
 from sluice.steps import Progress
+from sluice.training.group import ALONE, Group
 from sluice.training.memory import Ask
 from sluice.training.problem import Problem
 
@@ -28,6 +30,7 @@ def problem_of(
     *,
     progress: Progress,
     ask: Ask | None,
+    group: Group = ALONE,
 ) -> Problem:
     """The learning task of labelled rows.
 
@@ -57,19 +60,23 @@ def problem_of(
         opset=use_case.export.opset,
         progress=progress,
         ask=ask,
+        group=group,
     )
 
 
 def problem_digest(problem: Problem) -> str:
     """SHA-256 of everything in a problem that a training's result depends on."""
     arrays = (problem.x, problem.y, problem.x_validation, problem.y_validation)
-    document = {
+    document: dict[str, Any] = {
         "data": [[list(a.shape), digests.of_bytes(np.ascontiguousarray(a).tobytes())] for a in arrays],
         "schema": problem.schema.document(),
         "task": [problem.task, problem.classes, problem.absolute, problem.higher],
         "how": [problem.seed, problem.threads, problem.device, problem.opset],
         "memory": problem.memory.model_dump(mode="json"),
     }
+    if problem.group.size > 1:
+        # The order of sums is another one.
+        document["how"] = [*document["how"], problem.group.size]
     return digests.of_json(document)
 
 

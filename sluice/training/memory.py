@@ -110,7 +110,8 @@ def lay_out(layout: Layout, memory: Memory, cards_here: int, ask: Ask | None) ->
     chosen: str = memory.over_budget
     if chosen == "ask":
         if ask is None or not possible:
-            raise MemoryPlanError(_listing(problem, ways), "set training.memory.over_budget to one of these ways")
+            hint = "set training.memory.over_budget to one of these ways"
+            raise MemoryPlanError(_listing(problem, ways), hint, [way.name for way in possible])
         chosen = ask(problem, possible)
     way = next(way for way in ways if way.name == chosen)
     if way.plan is None:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sluice.errors import TrainingError
-from sluice.training.batches import shards_of
+from sluice.errors import MoreProcessesError, TrainingError
+from sluice.training.batches import shard_of
 from sluice.training.loop import Loop, repeatable
 from sluice.training.memory import Layout, lay_out
 from sluice.training.network import TabularNetwork, quantile_bins
@@ -27,9 +27,10 @@ def fit_network(problem: Problem, params: NetworkParams) -> Fit:
 
     Raises:
         MemoryPlanError: it would not fit the card.
+        MoreProcessesError: it takes several cards, and this process is alone.
         TrainingError: `device: cuda` without such a card.
     """
-    device = torch.device(_device(problem.device))
+    device = _device(problem)
     preparation = Preparation(
         fit_numbers(problem.schema, problem.x, log=params.log, indicators=params.indicators, clip=params.clip),
         Categories.of(problem.schema),
@@ -43,9 +44,9 @@ def fit_network(problem: Problem, params: NetworkParams) -> Fit:
         network.to(device)
         where = (problem.x.shape[1], problem.opset, problem.threads)
         model = NetworkModel(problem.task, preparation, network, shift, spread, *where)
-        shards = shards_of(network, (numbers, codes, target), layout)
+        shard = shard_of(network, (numbers, codes, target), layout, problem.group)
         measure, loss = _measure(problem, model), loss_of(problem, params)
-        loop = Loop(problem, params, shards, loss, measure, rows=layout.rows, micro=layout.micro)
+        loop = Loop(problem, params, shard, loss, measure, rows=layout.rows, micro=layout.micro)
         loop.run(problem.checkpoints)
         run = _run_facts(device)
     network.cpu()
@@ -60,15 +61,34 @@ def _laid_out(
     outputs = problem.classes if problem.task == "multiclass" else 1
     shape = NetworkShape.of(params, numbers.shape[1], tuple(categories.sizes.tolist()), outputs)
     batch = min(params.batch_size, len(numbers))
-    cards = torch.cuda.device_count() if device.type == "cuda" else 0
-    return lay_out(Layout(shape, len(numbers), batch, batch), problem.memory, cards, problem.ask)
+    group = problem.group
+    cards = torch.cuda.device_count() if device.type == "cuda" and group.size == 1 else 0
+    wanted = Layout(shape, len(numbers), batch, batch, cards=group.size)
+    chosen: dict[str, Any] = {}
+
+    def choose() -> str | None:
+        chosen["layout"], chosen["document"] = lay_out(wanted, problem.memory, cards, problem.ask)
+        way: str | None = chosen["document"]["way"]
+        return way
+
+    # One process asks; the others take the same way.
+    way = group.agree(choose)
+    if not chosen:
+        taken = problem.memory.model_copy(update={"over_budget": way or "ask"})
+        chosen["layout"], chosen["document"] = lay_out(wanted, taken, cards, None)
+    layout: Layout = chosen["layout"]
+    if layout.cards > group.size:
+        raise MoreProcessesError(layout.cards)
+    return layout, chosen["document"]
 
 
-def _device(wanted: str) -> str:
+def _device(problem: Problem) -> torch.device:
     available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
+    if problem.device == "cuda" and not available:
         raise TrainingError("training.device is cuda, and there is no such card here", "set it to auto or cpu")
-    return "cuda" if available and wanted != "cpu" else "cpu"
+    if not available or problem.device == "cpu":
+        return torch.device("cpu")
+    return torch.device("cuda", problem.group.local) if problem.group.size > 1 else torch.device("cuda")
 
 
 def _target(problem: Problem) -> tuple[float, float, np.ndarray]:

@@ -12,6 +12,7 @@ from sluice.features.schema import FeatureSchema
 from sluice.settings.training import Memory
 from sluice.steps import Progress, silent
 from sluice.training.checkpoints import Checkpoints
+from sluice.training.group import ALONE, Group
 from sluice.training.memory import Ask
 
 
@@ -31,6 +32,7 @@ class Problem:
         threads: CPU threads; part of the result, as sums depend on their order.
         device: auto, cpu or cuda.
         checkpoints: where a training that takes epochs keeps its state; None: nowhere.
+        group: the processes that train together; all have the whole problem.
         ask: the person who is asked which way to scale; None: nobody is there.
     """
 
@@ -51,6 +53,7 @@ class Problem:
     opset: int
     checkpoints: Checkpoints | None = None
     ask: Ask | None = None
+    group: Group = ALONE
     progress: Progress = silent
 
     def better(self, value: float, than: float | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +24,13 @@ from sluice.storage import Store
 from sluice.training.asking import terminal_ask
 from sluice.training.candidates import read_params
 from sluice.training.checkpoints import Checkpoints, code_digest
-from sluice.training.files import GRAPH, INT8_GRAPH, validation_scores, write_candidate
+from sluice.training.files import GRAPH, INT8_GRAPH, validation_scores, write_candidate, write_without_model
+from sluice.training.group import ALONE, Group
 from sluice.training.kinds import fit_kind
 from sluice.training.matrices import problem_digest, problem_of
 from sluice.training.memory import Ask
 from sluice.training.problem import Fit, Problem
-from sluice.training.search import search
+from sluice.training.search import Chosen, search
 
 _WITH_PRODUCTS = ("network", "import")
 """Kinds whose work is products of matrices: a linear model's single one is not worth a second graph."""
@@ -62,7 +64,7 @@ def train_candidate(
     progress: Progress | None = None,
     ask: Ask | None = None,
 ) -> Trained:
-    """Search, train, export and check one candidate.
+    """Search, train, export and check one candidate in this process.
 
     Args:
         train, validation: labelled rows; nothing but these is looked at.
@@ -73,14 +75,73 @@ def train_candidate(
     Raises:
         SettingsError: the candidate's parameters.
         MemoryPlanError: the training would not fit the card.
+        MoreProcessesError: it takes several cards, and this process is alone.
         TrainingError: it cannot be trained on these rows.
         ExportError: the graph does not score like the trained model.
     """
-    problem = problem_of(use_case, schema, train, validation, progress=progress or silent, ask=ask or terminal_ask())
+    arguments = (candidate, use_case, schema, train, validation, folder, ALONE)
+    trained = train_together(*arguments, store=store, progress=progress, ask=ask)
+    assert trained is not None
+    return trained
+
+
+def train_together(
+    candidate: Candidate,
+    use_case: UseCase,
+    schema: FeatureSchema,
+    train: pl.DataFrame,
+    validation: pl.DataFrame,
+    folder: Path,
+    group: Group,
+    *,
+    store: Store | None = None,
+    progress: Progress | None = None,
+    ask: Ask | None = None,
+) -> Trained | None:
+    """`train_candidate` as one process of `group`, each of which is given the same; all but the first return None."""
+    telling = progress or silent if group.rank == 0 else silent
+    ask = ask or terminal_ask()
+    problem = problem_of(use_case, schema, train, validation, progress=telling, ask=ask, group=group)
     course = _Course(candidate, problem, store)
     started = time.monotonic()
-    chosen = search(candidate, course.train, better=problem.better, higher=problem.higher, seed=use_case.seed)
-    seconds = time.monotonic() - started
+    chosen = search(
+        candidate,
+        course.train,
+        better=problem.better,
+        higher=problem.higher,
+        seed=use_case.seed,
+        clock=lambda: group.agree(time.monotonic),
+    )
+    if group.rank:
+        return None
+    if chosen.fit is None:
+        # This task's trials all failed; another has the fixed parameters' model.
+        document = {"format": 1, "id": candidate.id, "search": chosen.trials}
+        write_without_model(folder, document)
+        return Trained(candidate.id, candidate.kind, folder, math.nan, document)
+    trained = _told(candidate, use_case, problem, course, chosen, time.monotonic() - started)
+    ids = train.get_column("event_id").to_list()
+    write_candidate(folder, trained.graphs, trained.document, ids, validation_scores(validation, trained.scores))
+    course.clear()
+    return Trained(candidate.id, candidate.kind, folder, trained.document["metric"]["validation"], trained.document)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    document: dict[str, Any]
+    graphs: dict[str, bytes]
+    scores: np.ndarray
+
+
+def _told(
+    candidate: Candidate,
+    use_case: UseCase,
+    problem: Problem,
+    course: _Course,
+    chosen: Chosen,
+    seconds: float,
+) -> _Outcome:
+    assert chosen.fit is not None
     graphs, scores, checks, speed = _export(chosen.fit, problem, use_case, candidate)
     params = read_params(candidate, chosen.params)
     document: dict[str, Any] = {
@@ -92,7 +153,7 @@ def train_candidate(
         "params": params if isinstance(params, dict) else params.model_dump(mode="json"),
         "search": chosen.trials,
         "seed": use_case.seed,
-        "rows": {"train": train.height, "validation": validation.height},
+        "rows": {"train": len(problem.x), "validation": len(problem.x_validation)},
         "metric": {"name": use_case.training.metric, "validation": problem.measure(scores)},
         "curves": chosen.fit.curves,
         "notes": chosen.fit.notes,
@@ -100,10 +161,7 @@ def train_candidate(
         **checks,
         "run": {"seconds": seconds, "rows_per_second": course.rows_seen / seconds, "speed": speed, **chosen.fit.run},
     }
-    ids = train.get_column("event_id").to_list()
-    write_candidate(folder, graphs, document, ids, validation_scores(validation, scores))
-    course.clear()
-    return Trained(candidate.id, candidate.kind, folder, document["metric"]["validation"], document)
+    return _Outcome(document, graphs, scores)
 
 
 class _Course:
@@ -126,7 +184,7 @@ class _Course:
             problem = replace(problem, checkpoints=self._kept[-1])
         fit = fit_kind(problem, params, self._candidate.import_)
         self.rows_seen += fit.rows_seen
-        return fit, problem.measure(fit.model.score(problem.x_validation))
+        return fit, problem.group.agree(lambda: problem.measure(fit.model.score(problem.x_validation)))
 
     def clear(self) -> None:
         """Remove the checkpoints: the candidate is written."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sluice.training.batches import gradient, shards_of
+from sluice.training.batches import gradient, shard_of
+from sluice.training.group import Group
 from sluice.training.memory import Layout
 from sluice.training.network import TabularNetwork, quantile_bins
 from sluice.training.network_fit import loss_of
@@ -32,20 +31,20 @@ def network_of(outputs: int) -> tuple[TabularNetwork, tuple[np.ndarray, np.ndarr
     return network, (numbers, codes, target)
 
 
-def gradients(task: str, *, micro: int, cards: int = 1, host: bool = False) -> list[Tensor]:
+def gradients(task: str, *, micro: int, host: bool = False) -> list[Tensor]:
     network, table = network_of(TARGETS[task])
-    shards = shards_of(network, table, Layout(network.shape, ROWS, 64, micro, host=host, cards=cards))
+    shard = shard_of(network, table, Layout(network.shape, ROWS, 64, micro, host=host))
     loss = loss_of(small_problem(task, use_case_of(task, "network"), 50), NetworkParams(**NETWORK))
     batch = torch.randperm(ROWS, generator=torch.Generator().manual_seed(1))[:64]
-    gradient(shards, batch, micro, loss, torch.amp.GradScaler("cuda", enabled=False))
+    gradient(shard, batch, micro, loss, torch.amp.GradScaler("cuda", enabled=False))
     return [p.grad for p in network.parameters() if p.grad is not None]
 
 
 @pytest.mark.parametrize("task", TARGETS)
 @pytest.mark.parametrize(
     "layout",
-    [{"micro": 7}, {"micro": 64, "cards": 3}, {"micro": 9, "cards": 2}, {"micro": 64, "host": True}],
-    ids=["accumulated", "three cards", "two cards accumulated", "host"],
+    [{"micro": 7}, {"micro": 64, "host": True}],
+    ids=["accumulated", "host"],
 )
 def test_gradients_do_not_depend_on_the_layout(task: str, layout: dict[str, int]) -> None:
     whole = gradients(task, micro=64)
@@ -55,9 +54,11 @@ def test_gradients_do_not_depend_on_the_layout(task: str, layout: dict[str, int]
         assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_shards_hold_every_row_once() -> None:
+def test_shards_hold_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.training.batches.DistributedDataParallel", lambda network, **_: network)
     network, table = network_of(1)
-    shards = shards_of(network, table, Layout(network.shape, ROWS, 64, 64, cards=3))
+    layout = Layout(network.shape, ROWS, 64, 64, cards=3)
+    shards = [shard_of(network, table, layout, Group(rank, 3)) for rank in range(3)]
     assert torch.equal(torch.cat([s.target for s in shards]), torch.from_numpy(table[2]))
     batch = torch.arange(ROWS)
     assert torch.equal(torch.cat([s.own(batch) + s.first for s in shards]), batch)
@@ -77,15 +78,3 @@ def test_bins_cover_the_numbers_and_few_values_have_few() -> None:
     assert (inverse[1] > 0).sum() <= 3
     encoded = np.clip((numbers[:, :, None] - lower) * inverse, 0, 1)
     assert (np.diff(encoded[:, 0].sum(axis=1)) >= 0).all()
-
-
-def test_the_copy_follows_the_trained_network() -> None:
-    network, table = network_of(1)
-    shards = shards_of(network, table, Layout(network.shape, ROWS, 64, 64, cards=2))
-    before = deepcopy(shards[1].network)
-    nn.init.ones_(network.first.weight)
-    from sluice.training.batches import share_weights
-
-    share_weights(shards)
-    assert torch.equal(shards[1].network.first.weight, network.first.weight)
-    assert not torch.equal(before.first.weight, network.first.weight)

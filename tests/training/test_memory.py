@@ -78,6 +78,7 @@ def test_without_a_person_the_ways_are_listed_with_figures() -> None:
         assert f"- {name}: " in text
     assert " GB" in text
     assert "training.memory.over_budget" in caught.value.hint
+    assert caught.value.ways == ("accumulate", "narrow")
 
 
 def test_a_way_that_does_not_lead_there_is_refused() -> None:
