@@ -48,3 +48,8 @@ def of_table(table: pl.DataFrame) -> str:
         else:
             digest.update(column.to_physical().fill_null(0).to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed of 63 bits from numbers, as unlike for near ones as for far ones."""
+    return int(of_json(list(numbers))[:16], 16) >> 1

@@ -1,30 +1,42 @@
-"""What only the client of MinIO does: make the bucket of a store, and remove every version of an object."""
+"""What only the client of MinIO does: make a store's bucket, lock objects, count and remove their versions."""
 
 from __future__ import annotations
 
+import io
 import os
+from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
-from minio.commonconfig import ENABLED, Filter
+from minio.commonconfig import ENABLED, GOVERNANCE, Filter
+from minio.credentials.providers import IamAwsProvider
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import MinioException, S3Error
 from minio.lifecycleconfig import LifecycleConfig, NoncurrentVersionExpiration, Rule
+from minio.retention import Retention
 from minio.versioningconfig import VersioningConfig
 
 from sluice.errors import StoreError
 from sluice.settings.operation import Storage
 from sluice.storage.failures import explain
+from sluice.storage.tls import context
+
+IDENTITY_SOURCES = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
 
 KEPT_DAYS = 30
 """Days that a deleted or replaced object can still be restored in a bucket made here."""
 
 
 def init_store(storage: Storage, *, credentials: dict[str, str] | None = None) -> bool:
-    """Make the store: a folder, or a bucket with versioning and a rule that ends old versions after 30 days.
+    """Make the store: a folder, or a bucket with versions, object lock and a rule that ends old versions (30 days).
 
     Returns whether it was made; one that is there is left as it is.
 
@@ -40,7 +52,7 @@ def init_store(storage: Storage, *, credentials: dict[str, str] | None = None) -
     with _S3Explained(storage.url):
         if client.bucket_exists(name):
             return False
-        client.make_bucket(name, storage.region)
+        client.make_bucket(name, storage.region, object_lock=True)
         client.set_bucket_versioning(name, VersioningConfig(ENABLED))
         expiry = NoncurrentVersionExpiration(noncurrent_days=KEPT_DAYS)
         rule = Rule(ENABLED, rule_filter=Filter(prefix=""), rule_id="old", noncurrent_version_expiration=expiry)
@@ -65,20 +77,84 @@ def purge(storage: Storage, key: str, *, credentials: dict[str, str] | None = No
     return len(versions)
 
 
-def _client(storage: Storage, credentials: dict[str, str] | None) -> Minio:
+def put_locked(
+    storage: Storage, key: str, data: bytes, until: datetime, *, credentials: dict[str, str] | None = None
+) -> bool | None:
+    """Put if absent, in one request with a lock (governance) until an instant.
+
+    Returns whether it was written; None when the bucket has no object lock, and nothing was written.
+
+    Raises:
+        StoreError: the server does not answer or refuses.
+    """
+    parts = urlsplit(storage.url)
+    full = "/".join(part for part in (parts.path.strip("/"), key) if part)
+    client = _client(storage, credentials, _IfAbsent(**_PATIENCE, ssl_context=context(storage)))
+    with _S3Explained(f"{storage.url}/{key}"):
+        try:
+            client.put_object(parts.netloc, full, io.BytesIO(data), len(data), retention=Retention(GOVERNANCE, until))
+        except S3Error as error:
+            if error.code in ("PreconditionFailed", "ConditionalRequestConflict"):
+                return False
+            if error.code == "InvalidRequest" and "lock" in str(error.message).lower():
+                return None
+            raise
+    return True
+
+
+def count_versions(storage: Storage, prefix: str, *, credentials: dict[str, str] | None = None) -> Counter[str]:
+    """How many versions, delete markers included, each key under a prefix has.
+
+    Raises:
+        StoreError: the server does not answer or refuses.
+    """
+    parts = urlsplit(storage.url)
+    root = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
+    client = _client(storage, credentials)
+    with _S3Explained(f"{storage.url}/{prefix}"):
+        found = client.list_objects(parts.netloc, prefix=f"{root}{prefix}/", recursive=True, include_version=True)
+        return Counter(str(entry.object_name).removeprefix(root) for entry in found)
+
+
+def standard_keys(credentials: dict[str, str] | None) -> dict[str, str | None]:
+    """Given credentials, or those of the environment."""
+    if credentials:
+        return dict(credentials)
+    return {
+        "access_key_id": os.environ.get("AWS_ACCESS_KEY_ID"),
+        "secret_access_key": os.environ.get("AWS_SECRET_ACCESS_KEY"),
+        "token": os.environ.get("AWS_SESSION_TOKEN"),
+    }
+
+
+# A MinIO that is just starting asks to come back in a minute; it is ready within a second.
+_PATIENCE: dict[str, Any] = {
+    "timeout": urllib3.Timeout(connect=5, read=30),
+    "retries": urllib3.Retry(
+        total=5, other=0, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False
+    ),
+}
+
+
+def patient_pool(storage: Storage) -> urllib3.PoolManager:
+    """Connections that wait for a server that is starting, and not for ever."""
+    return urllib3.PoolManager(**_PATIENCE, ssl_context=context(storage))
+
+
+class _IfAbsent(urllib3.PoolManager):
+    """Writes only what is not there: MinIO's client has no way to say so."""
+
+    def urlopen(  # type: ignore[override]
+        self, method: str, url: str, redirect: bool = True, **kw: Any
+    ) -> urllib3.BaseHTTPResponse:
+        if method == "PUT":
+            kw["headers"]["If-None-Match"] = "*"
+        return super().urlopen(method, url, redirect, **kw)
+
+
+def _client(storage: Storage, credentials: dict[str, str] | None, pool: urllib3.PoolManager | None = None) -> Minio:
     endpoint = urlsplit(storage.endpoint or "https://s3.amazonaws.com")
-    keys: dict[str, str | None] = dict(credentials or {})
-    if not credentials:
-        keys = {
-            "access_key_id": os.environ.get("AWS_ACCESS_KEY_ID"),
-            "secret_access_key": os.environ.get("AWS_SECRET_ACCESS_KEY"),
-            "token": os.environ.get("AWS_SESSION_TOKEN"),
-        }
-    # A MinIO that is just starting asks to come back in a minute; it is ready within a second.
-    retries = urllib3.Retry(
-        total=5, backoff_factor=0.2, status_forcelist=[502, 503, 504], respect_retry_after_header=False
-    )
-    pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=30), retries=retries)
+    keys = standard_keys(credentials)
     return Minio(
         endpoint.netloc,
         keys["access_key_id"],
@@ -86,8 +162,14 @@ def _client(storage: Storage, credentials: dict[str, str] | None) -> Minio:
         keys.get("token"),
         secure=endpoint.scheme == "https",
         region=storage.region,
-        http_client=pool,
+        http_client=pool or patient_pool(storage),
+        credentials=IamAwsProvider() if _by_identity(storage) else None,
     )
+
+
+def _by_identity(storage: Storage) -> bool:
+    """Whether rights come from a pod's web identity or its node's role."""
+    return storage.endpoint is None or any(os.environ.get(name) for name in IDENTITY_SOURCES)
 
 
 class _S3Explained:
@@ -101,4 +183,6 @@ class _S3Explained:
         if isinstance(error, S3Error):
             raise explain(OSError(f"{error.code}: {error.message}"), self._where) from None
         if isinstance(error, urllib3.exceptions.HTTPError):
-            raise explain(OSError("error sending request"), self._where) from None
+            raise explain(OSError(f"error sending request: {error}"), self._where) from None
+        if isinstance(error, MinioException):
+            raise explain(error, self._where) from None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from obstore.exceptions import BaseError, NotFoundError
 
-from sluice.errors import StoreError
+from sluice.errors import StoreError, first_line
 
+_TRUST = "name its authority's PEM file in storage.ca"
 _SIGNS = (
     ("NoSuchBucket", "there is no such bucket", "make it with `sluice init`, or correct storage.url"),
     ("InvalidAccessKeyId", "the access key is unknown", "check AWS_ACCESS_KEY_ID"),
@@ -21,6 +22,17 @@ _SIGNS = (
     ("Read-only file system", "the disk is read-only", "use another folder as storage.url"),
     ("ServerNotInitialized", "the server is still starting", "wait a few seconds, then run again"),
     ("403 Forbidden", "the credentials are wrong or may not do this", "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"),
+    ("NotValidForName", "its certificate is for another name", "write the name in storage.endpoint that it is for"),
+    ("mismatch, certificate is not valid", "its certificate is for another name", "correct storage.endpoint"),
+    ("ExpiredContext", "its certificate has expired", "renew it there"),
+    ("certificate has expired", "its certificate has expired", "renew it there"),
+    ("UnknownIssuer", "its certificate is not signed by an authority that is trusted here", _TRUST),
+    ("BadSignature", "its certificate is not signed by an authority that is trusted here", _TRUST),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by an authority that is trusted here", _TRUST),
+    ("HTTP request to an HTTPS server", "it speaks TLS", "write https:// in storage.endpoint"),
+    ("InvalidContentType", "it does not speak TLS", "write http:// in storage.endpoint, with storage.allow_http: true"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS", "write http://, with storage.allow_http: true"),
+    ("record layer failure", "it does not speak TLS", "write http://, with storage.allow_http: true"),
     ("error sending request", "the server does not answer", "start it or correct storage.endpoint, then run again"),
     ("operation timed out", "the server does not answer in time", "check its load and the network, then run again"),
     ("request or response body", "the connection broke off", "check the server and the network, then run again"),
@@ -51,8 +63,8 @@ def explain(error: BaseException, where: str) -> StoreError:
     for sign, meaning, advice in _SIGNS:
         if sign.lower() in text.lower():
             return StoreError(f"{where}: {meaning}", advice)
-    first = text.strip().splitlines()[0][:300] if text.strip() else type(error).__name__
-    return StoreError(f"{where}: the store refuses or does not answer: {first}", "check the store, then run again")
+    said = f"{where}: the store refuses or does not answer: {first_line(error)}"
+    return StoreError(said, "check the store, then run again")
 
 
 def is_not_found(error: BaseException) -> bool:

@@ -11,7 +11,9 @@ from obstore.store import LocalStore, S3Store
 
 from sluice.errors import StoreError
 from sluice.settings.operation import Storage
+from sluice.storage.extras import BucketExtras
 from sluice.storage.store import Store
+from sluice.storage.tls import authority
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -32,8 +34,10 @@ def open_store(
     """The store of the settings. `credentials` (access_key_id, secret_access_key) override the standard chain.
 
     Raises:
-        StoreError: the folder cannot be made, or an endpoint is set and there are no credentials for it.
+        StoreError: the URL is of no such store, the folder cannot be made, an endpoint is set and there are no
+            credentials for it, it has no TLS and that is not allowed, or the file `storage.ca` holds no certificate.
     """
+    _check_url(storage.url)
     if not storage.url.startswith("s3://"):
         return _open_folder(storage.url)
     options: dict[str, Any] = {"region": storage.region, **(credentials or {})}
@@ -44,17 +48,22 @@ def open_store(
             raise StoreError(
                 f"{storage.url}: there are no credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             )
+    trusted = authority(storage)
     client: ClientConfig = {"allow_http": storage.allow_http, "timeout": answer_within, "connect_timeout": "5s"}
+    if trusted is not None:
+        client["root_certificate"] = trusted
     retry: RetryConfig = {"max_retries": 3, "retry_timeout": answer_within * 2 / 3}
     backend = S3Store.from_url(storage.url, client_options=client, retry_config=retry, **options)
 
-    def purger(key: str) -> int:
-        # MinIO's client is not part of a model server.
-        from sluice.storage.bucket import purge
+    return Store(backend, storage.url, BucketExtras(storage, credentials))
 
-        return purge(storage, key, credentials=credentials)
 
-    return Store(backend, storage.url, purger)
+def _check_url(url: str) -> None:
+    scheme, _, rest = url.rpartition("://")
+    if scheme not in ("", "file", "s3"):
+        raise StoreError(f"{url}: a store is a folder or s3://bucket/prefix", "correct storage.url, or --store")
+    if scheme == "s3" and not rest.partition("/")[0]:
+        raise StoreError(f"{url}: names no bucket", "write it like s3://bucket/prefix")
 
 
 def _open_folder(url: str) -> Store:

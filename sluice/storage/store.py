@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError
 from obstore.store import LocalStore
 
 from sluice import digests
 from sluice.errors import IntegrityError
+from sluice.storage.extras import Extras
 from sluice.storage.failures import Explained, is_not_found
 
 MULTIPART_FROM = 16 * 2**20
@@ -40,10 +42,10 @@ class Entry:
 class Store:
     """Bytes under keys. All failures are `StoreError`s that name the store and the key."""
 
-    def __init__(self, backend: Any, url: str, purger: Callable[[str], object] | None = None) -> None:
+    def __init__(self, backend: Any, url: str, extras: Extras | None = None) -> None:
         self._backend = backend
         self._bucket_seen = isinstance(backend, LocalStore)
-        self._purger = purger
+        self._extras = extras
         self.url = url
 
     @property
@@ -67,6 +69,15 @@ class Store:
             except AlreadyExistsError:
                 return False
         return True
+
+    def put_locked(self, key: str, data: bytes) -> bool:
+        """As `put_if_absent`, for what must stay as it was written: a bucket with object lock keeps it from removal."""
+        written = self._extras.put_locked(key, data) if self._extras is not None else None
+        return self.put_if_absent(key, data) if written is None else written
+
+    def versions(self, prefix: str) -> Mapping[str, int]:
+        """How often each key under a prefix was written or deleted, where the store keeps count (S3 with versions)."""
+        return {} if self._extras is None else self._extras.versions(prefix)
 
     def get(self, key: str) -> bytes:
         """The bytes of a key.
@@ -144,10 +155,10 @@ class Store:
 
     def purge(self, key: str) -> None:
         """Remove a key for good: in a bucket with versioning `delete` leaves the old bytes, this does not."""
-        if self._purger is None:
+        if self._extras is None:
             self.delete(key)
         else:
-            self._purger(key)
+            self._extras.purge(key)
 
     def put_blob(self, data: bytes | Path) -> str:
         """Write content under its SHA-256, which is returned. Large files go in parts and are never held in memory.
@@ -188,7 +199,9 @@ class Store:
 
     def _see_bucket(self) -> None:
         if not self._bucket_seen:
-            next(iter(obstore.list(self._backend, chunk_size=1)), None)
+            # Who may not list the bucket has been told that it is there.
+            with suppress(PermissionDeniedError):
+                next(iter(obstore.list(self._backend, chunk_size=1)), None)
             self._bucket_seen = True
 
     def _explained(self, key: str) -> Explained:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -132,8 +133,8 @@ def test_a_missing_bucket_is_named_by_every_operation(s3: S3) -> None:
 
 @pytest.mark.minio
 def test_init_makes_a_bucket_with_versions_and_purge_removes_them_all(s3: S3) -> None:
-    storage = s3.storage(f"made-{os.getpid()}", "prefix")
-    name = f"made-{os.getpid()}"
+    name = f"made-{secrets.token_hex(6)}"
+    storage = s3.storage(name, "prefix")
     assert init_store(storage, credentials=s3.credentials)
     assert not init_store(storage, credentials=s3.credentials)
     assert s3.client.get_bucket_versioning(name).status == ENABLED
@@ -160,18 +161,19 @@ def test_init_makes_a_folder(tmp_path: Path) -> None:
 def test_a_dead_or_hanging_server_is_told_in_bounded_time(own_minio: Bucket) -> None:
     server = own_minio.s3.server
     assert server is not None
-    store = open_store(own_minio.storage, credentials=own_minio.credentials, answer_within=timedelta(seconds=1))
+    store = open_store(own_minio.storage, credentials=own_minio.credentials)
+    hasty = open_store(own_minio.storage, credentials=own_minio.credentials, answer_within=timedelta(seconds=1))
     store.put("a", b"1")
     server.pause()
     try:
         with pytest.raises(StoreError, match="the server does not answer"):
-            store.get("a")
+            hasty.get("a")
     finally:
         server.pause(paused=False)
     assert store.get("a") == b"1"
     server.kill()
     with pytest.raises(StoreError, match="the server does not answer"):
-        store.put_if_absent("b", b"")
+        hasty.put_if_absent("b", b"")
     with pytest.raises(StoreError, match="the server does not answer"):
         init_store(own_minio.storage, credentials=own_minio.credentials)
     server.start()

@@ -1,0 +1,205 @@
+"""Who may do what in an S3 store: one table, from which the policies are made and which the tests hold MinIO to.
+
+Keys of the store: `registry/<model>/{log,versions,signatures,runs,rollout}/…`, `data/`, `blobs/`, `checkpoints/`,
+`payloads/` (the payload ledger) and `handover/` (what steps give to jobs and get back). Kubeflow puts the outputs of
+steps beside them, under the pipeline root: `<root>/<pipeline>/<run>/<step>/<id>/<output>`, a file or a folder. An
+output is named `step/output` here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sluice.errors import SettingsError
+
+LOG = "registry/*/log/*"
+LEASE = "registry/*/rollout/*"
+LOGS = "executor-logs"
+"""Where Kubeflow puts what a step prints, when it is told to."""
+UNSEEN = (
+    *("ingest/history", "features/rows", "split/sealed", "score/scores"),
+    *("gate/report", "gate/card", "gate/verdict", "gate-selftest/result"),
+)
+"""Outputs that training never reads: the raw history, all rows, the sealed ones, and what the gate found."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A user of the store.
+
+    Attributes:
+        reads, writes, deletes: patterns of keys in the store.
+        takes, gives: outputs (`step/output`) that it reads and writes under the pipeline root.
+        sources: whether it reads the raw data.
+        decides: whether it writes decisions, which it locks.
+        probes: whether it asks for keys that may not be there.
+    """
+
+    name: str
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    deletes: tuple[str, ...] = ()
+    sources: bool = False
+    decides: bool = False
+    probes: bool = True
+
+
+ROLES = {
+    role.name: role
+    for role in (
+        # plan, ingest, features, split, candidates, materialise; and score, which fetches the champion.
+        Role(
+            "preparer",
+            takes=("ingest/history", "features/rows"),
+            gives=(
+                *("ingest/history", "ingest/metrics", "ingest/quarantine", "features/rows"),
+                *("split/train", "split/validation", "split/sealed", "split/metrics"),
+                *("materialise/metrics", "score/scores", "score/metrics"),
+                *(f"{step}/{LOGS}" for step in ("plan", "ingest", "features", "split", "candidates", "materialise")),
+                f"score/{LOGS}",
+            ),
+            reads=("registry/*", "blobs/*"),
+            writes=("registry/*/runs/*",),
+            sources=True,
+        ),
+        # train, select.
+        Role(
+            "trainer",
+            takes=("split/train", "split/validation", "train/model"),
+            gives=(
+                *("train/model", "train/metrics", f"train/{LOGS}"),
+                *("select/challenger", "select/metrics", "select/curve", "select/ladder", f"select/{LOGS}"),
+            ),
+            reads=("checkpoints/*", "handover/train/*"),
+            writes=("checkpoints/*", "handover/train/*"),
+            deletes=("checkpoints/*", "handover/train/*"),
+            probes=False,
+        ),
+        # gate, gate's self-test; people who approve, roll back, pin or freeze.
+        Role(
+            "gate",
+            takes=("select/challenger", "split/train", "split/validation", "split/sealed", "ingest/history"),
+            gives=(
+                *("gate/report", "gate/card", "gate/metrics", "gate/verdict", f"gate/{LOGS}"),
+                *("gate-selftest/result", "gate-selftest/metrics", f"gate-selftest/{LOGS}"),
+            ),
+            reads=("registry/*", "blobs/*", "data/*"),
+            writes=(LOG, *(f"registry/*/{part}/*" for part in ("versions", "signatures", "runs")), "blobs/*", "data/*"),
+            decides=True,
+        ),
+        # Who moves the traffic: adds each step to the log, and keeps a sign of life. What it promotes it signs, unless
+        # the gate did with the same key.
+        Role(
+            "rollout",
+            reads=(LOG, "registry/*/versions/*", "registry/*/signatures/*", "blobs/*", LEASE),
+            writes=(LOG, "registry/*/signatures/*", LEASE),
+            deletes=(LEASE,),
+            decides=True,
+        ),
+        # The model server. A version's files and a decision's evidence are blobs alike.
+        Role("server", reads=(LOG, "registry/*/versions/*", "registry/*/signatures/*", "blobs/*")),
+        # The payload ledger's receiver: it adds, and reads nothing back.
+        Role("receiver", writes=("payloads/*",), probes=False),
+    )
+}
+"""By name."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie: the bucket, the store's prefix in it, the pipeline root's, and raw data (`bucket/prefix`)."""
+
+    bucket: str
+    store: str
+    pipelines: str
+    sources: tuple[str, ...]
+
+    @staticmethod
+    def of(url: str, pipelines: str = "pipelines", sources: tuple[str, ...] = ()) -> Places:
+        """The places of a store's URL.
+
+        Args:
+            pipelines: the pipeline root's prefix in the bucket.
+            sources: raw data (`s3://bucket/prefix`); default: `raw/` in the bucket.
+
+        Raises:
+            SettingsError: the store is no bucket, a source is none, or the pipeline root is the store itself.
+        """
+        parts, root = urlsplit(url), pipelines.strip("/")
+        prefix = parts.path.strip("/")
+        problems = [f"{each}: a source is s3://bucket/prefix" for each in sources if not each.startswith("s3://")]
+        if parts.scheme != "s3":
+            problems.append(f"storage.url: roles are for a bucket (s3://bucket/prefix), got {url}")
+        if root in ("", prefix):
+            problems.append("pipelines: the pipeline root needs a prefix of its own")
+        if problems:
+            raise SettingsError("roles", problems)
+        raw = tuple(each.removeprefix("s3://").strip("/") for each in sources) or (f"{parts.netloc}/raw",)
+        return Places(parts.netloc, f"{prefix}/" if prefix else "", f"{root}/", raw)
+
+
+def policy(role: Role, places: Places, *, aws: bool = False) -> dict[str, Any]:
+    """The role's policy, in the language that AWS and MinIO share.
+
+    Args:
+        aws: AWS tells a missing key from a forbidden one only to who may list the whole bucket; MinIO tells anyone.
+    """
+    reads = [places.store + key for key in role.reads] + _outputs(places, role.takes)
+    writes = [places.store + key for key in role.writes] + _outputs(places, role.gives)
+    deletes = [places.store + key for key in role.deletes]
+    log = [places.store + LOG]
+    statements = [
+        _allow(["s3:GetObject"], _keys(places, reads) + [f"arn:aws:s3:::{s}*" for s in _sources(role, places)]),
+        _allow(["s3:PutObject", "s3:AbortMultipartUpload"], _keys(places, writes)),
+        _allow(["s3:DeleteObject"], _keys(places, deletes)),
+        *_listing(places, ["*"] if aws and role.probes else reads + deletes, _sources(role, places)),
+        _allow(["s3:PutObjectRetention", "s3:GetObjectRetention"], _keys(places, log if role.decides else [])),
+        {"Effect": "Deny", "Action": _denied_on_the_log(role), "Resource": _keys(places, log)},
+    ]
+    if not {"split/sealed"} & {*role.takes, *role.gives}:
+        statements.append({"Effect": "Deny", "Action": ["s3:*"], "Resource": _keys(places, _outputs(places, UNSEEN))})
+    return {"Version": "2012-10-17", "Statement": [each for each in statements if each["Resource"]]}
+
+
+def _denied_on_the_log(role: Role) -> list[str]:
+    """A decision stays as it was written: nobody deletes one or shortens its lock, and only the gate adds one."""
+    kept = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
+    return kept if role.decides else [*kept, "s3:PutObject", "s3:PutObjectRetention", "s3:PutObjectLegalHold"]
+
+
+def _listing(places: Places, keys: list[str], sources: list[str]) -> list[dict[str, Any]]:
+    """Names are listed only where contents may be read."""
+    prefixes = {places.bucket: sorted({key.removesuffix("*") + "*" for key in keys})} if keys else {}
+    for source in sources:
+        bucket, _, prefix = source.partition("/")
+        prefixes.setdefault(bucket, []).append(f"{prefix}*")
+    return [
+        {
+            "Effect": "Allow",
+            "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
+            "Resource": [f"arn:aws:s3:::{bucket}"],
+            "Condition": {"StringLike": {"s3:prefix": patterns}},
+        }
+        for bucket, patterns in prefixes.items()
+    ]
+
+
+def _sources(role: Role, places: Places) -> list[str]:
+    return list(places.sources) if role.sources else []
+
+
+def _outputs(places: Places, names: tuple[str, ...]) -> list[str]:
+    split = [name.split("/") for name in names]
+    return [f"{places.pipelines}*/{step}/*/{output}{rest}" for step, output in split for rest in ("", "/*")]
+
+
+def _keys(places: Places, keys: list[str]) -> list[str]:
+    return [f"arn:aws:s3:::{places.bucket}/{key}" for key in keys]
+
+
+def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}
