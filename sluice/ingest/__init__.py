@@ -14,7 +14,7 @@ import polars as pl
 from sluice.errors import DataError
 from sluice.ingest.events import Mapped, map_events, wanted_columns
 from sluice.ingest.labels import label_stream, labels_beside, read_label_table
-from sluice.ingest.personal import pseudonym, share_of
+from sluice.ingest.personal import pseudonym, secret_of, share_of
 from sluice.ingest.quarantine import Findings
 from sluice.ingest.result import Ingested, content_digest, quarantine_text
 from sluice.ingest.source import read_source
@@ -44,7 +44,7 @@ def ingest(
         source: instead of `data.source`.
         sample: share of the entities to keep, by a hash of the entity's id (without entities: of the event's id).
         sample_entity: the entity to sample by; default: the first one.
-        pseudonym_key: secret for personal columns that are hashed; default: the model's name, which is no secret.
+        pseudonym_key: secret for personal columns that are hashed; default: what the settings name.
         credentials: for S3, as `sluice.storage.open_store` takes them.
         progress: told which of the four parts is being done.
 
@@ -60,7 +60,7 @@ def ingest(
     wanted, everything = wanted_columns(use_case), data.columns.event_id is None
     raw = read_source(source or data.source, wanted, use_case.storage, everything=everything, credentials=credentials)
     progress("ingest", 1, 4, "check")
-    mapped = map_events(use_case, raw, now, pseudonym_key or use_case.name.encode())
+    mapped = map_events(use_case, raw, now, pseudonym_key or secret_of(use_case))
     mapped.findings.stop_above(data.quality.max_quarantined)
     if data.labels.source is None:
         found, wrong, orphans = labels_beside(use_case, mapped.rows), None, 0

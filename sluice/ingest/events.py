@@ -47,6 +47,11 @@ def wanted_columns(use_case: UseCase) -> dict[str, str]:
     return wanted
 
 
+def duplicate_reason(use_case: UseCase) -> str:
+    """Why a row with an id that an earlier row has is set aside."""
+    return f"{use_case.data.columns.event_id}: duplicate"
+
+
 def map_events(use_case: UseCase, raw: Raw, now: datetime, key: bytes) -> Mapped:
     """Type and check the raw rows. Which rows come first decides which of two with one id is kept.
 
@@ -70,7 +75,7 @@ def map_events(use_case: UseCase, raw: Raw, now: datetime, key: bytes) -> Mapped
     good = rows.with_row_index("row").filter(pl.Series(~findings.bad))
     repeated = good.filter(~pl.col("event_id").is_first_distinct())
     if repeated.height:
-        findings.add(f"{use_case.data.columns.event_id}: duplicate", repeated.get_column("row").to_numpy())
+        findings.add(duplicate_reason(use_case), repeated.get_column("row").to_numpy())
         good = good.filter(pl.col("event_id").is_first_distinct())
     records = _without_personal(use_case, raw.table, key)
     return Mapped(_finish(use_case, good.drop("row"), key), findings, records)

@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import polars as pl
+
+from sluice.errors import DataError
+from sluice.settings.use_case import UseCase
+
+
+def secret_of(use_case: UseCase) -> bytes:
+    """What pseudonyms are made with: the contents of the file `data.pseudonym_key`, else the model's name.
+
+    Raises:
+        DataError: the file cannot be read, or holds less than 16 bytes.
+    """
+    if use_case.data.pseudonym_key is None:
+        return use_case.name.encode()
+    path = Path(use_case.data.pseudonym_key)
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise DataError(
+            f"{path}: the key of pseudonyms cannot be read: {error.strerror}", "set data.pseudonym_key, or mount it"
+        ) from None
+    if len(secret) < 16:
+        raise DataError(f"{path}: {len(secret)} bytes are too few for a secret", "openssl rand -hex 32 makes one")
+    return secret
 
 
 def pseudonym(value: str, key: bytes) -> str:
     """32 hexadecimal digits of keyed BLAKE2b: the same for history and for a request.
 
-    With a key that is kept secret nobody can find the value by trying all of them. The default key of `ingest`
-    is the model's name, which only keeps two models' pseudonyms apart.
+    With a key that is kept secret nobody can find the value by trying all of them. The default key is the model's
+    name, which only keeps two models' pseudonyms apart.
     """
     return hashlib.blake2b(value.encode(), key=key[:64], digest_size=16).hexdigest()
 

@@ -65,13 +65,15 @@ class Findings:
                 "table": [self.table] * at.size,
                 "file": np.array(self._raw.files, dtype=object)[file].tolist(),
                 "row": at - starts[file],
-                "reason": self._reasons(at),
+                "reason": self.reasons(),
                 "record": rows.select(r=pl.struct(pl.all()).struct.json_encode()).get_column("r"),
             },
             schema=SCHEMA,
         )
 
-    def _reasons(self, at: np.ndarray) -> Sequence[str]:
+    def reasons(self) -> Sequence[str]:
+        """What is wrong with each bad row, in the order of the rows."""
+        at = self.bad.nonzero()[0]
         reasons: list[list[str]] = [[] for _ in range(at.size)]
         for reason, rows in self._found:
             for i in np.searchsorted(at, rows):

@@ -10,15 +10,22 @@ import numpy as np
 import polars as pl
 
 from sluice.ingest.files import source_files
+from sluice.ingest.source import readable
 from sluice.settings.operation import Storage
 
 Kind = Literal["time", "number", "whole", "boolean", "text", "empty", "other"]
+_DATE = r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b"
+_SINCE_1970 = ((1e8, 1e10, "seconds"), (1e11, 1e13, "milliseconds"), (1e14, 1e16, "microseconds"))
+_TIMES = {"time", "timestamp", "date", "datetime", "datum", "zeit", "ts", "created", "at"}
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?.*)?$"
 
 
 @dataclass(frozen=True)
 class Look:
-    """One column as it looks. `distinct` and `missing` count values; `unit` is the resolution of its numbers."""
+    """One column as it looks. `distinct` and `missing` count values; `unit` is the resolution of its numbers.
+
+    `time_in` says in which way it looks like instants that `ingest` does not read.
+    """
 
     name: str
     kind: Kind
@@ -29,6 +36,7 @@ class Look:
     low: float | None = None
     high: float | None = None
     unit: float | None = None
+    time_in: str = ""
 
     @property
     def is_unique(self) -> bool:
@@ -40,15 +48,16 @@ def read_whole(source: str) -> pl.DataFrame:
     """All files of a source with the types that a reader guesses; instants as text stay text until looked at.
 
     Raises:
-        DataError: nothing there, or no table.
+        DataError: nothing there, no table, or a file that cannot be read.
     """
     tables = []
     for file in source_files(source, Storage()):
         content = file.open()
-        if file.is_csv:
-            tables.append(pl.read_csv(content, infer_schema_length=10_000, ignore_errors=True))
-        else:
-            tables.append(pl.read_parquet(content, hive_partitioning=False))
+        with readable(file):
+            if file.is_csv:
+                tables.append(pl.read_csv(content, infer_schema_length=10_000, ignore_errors=True))
+            else:
+                tables.append(pl.read_parquet(content, hive_partitioning=False))
     return pl.concat(tables, how="vertical_relaxed")
 
 
@@ -64,7 +73,17 @@ def look_at(column: pl.Series) -> Look:
             low, high = float(finite.min()), float(finite.max())
             unit = 1.0 if kind == "whole" else _unit(finite)
     distinct = values.n_unique() if kind not in ("other", "empty") else 0
-    return Look(column.name, kind, words(column.name), len(column), distinct, column.null_count(), low, high, unit)
+    named = words(column.name)
+    time_in = _time_in(values, kind, named, low, high)
+    return Look(column.name, kind, named, len(column), distinct, column.null_count(), low, high, unit, time_in)
+
+
+def _time_in(values: pl.Series, kind: Kind, named: frozenset[str], low: float | None, high: float | None) -> str:
+    if kind == "text" and values.dtype == pl.String and values.head(1000).str.contains(_DATE).all():
+        return "dates that are not ISO 8601"
+    if kind in ("whole", "number") and named & _TIMES and low is not None and high is not None:
+        return next((f"{what} since 1970" for a, b, what in _SINCE_1970 if a <= low and high < b), "")
+    return ""
 
 
 def words(name: str) -> frozenset[str]:

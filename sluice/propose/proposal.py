@@ -45,11 +45,17 @@ class Proposal:
     @property
     def notes(self) -> list[str]:
         """What a person should look at first."""
-        said = []
+        said = [
+            f"{look.name} looks like {look.time_in}: write it as ISO 8601, 2018-04-01T00:00:31Z, to use it as a time"
+            for look in self.looks.values()
+            if look.time_in
+        ]
         if self.span is not None and self.label_lag is None and self.delay is None:
             said.append("nothing says when labels arrive; delay 0s means at once: correct data.labels.delay")
         if self.span is not None and not self.entities:
             said.append("no column looks like an entity: there are no windows")
+        if any(role.role == "label" and self.looks[role.column].distinct < 2 for role in self.roles):
+            said.append("the label has one value only: there is nothing to learn from this table")
         if not any(role.role == "event_id" for role in self.roles):
             said.append("no column is an id of its own: ids are made of the rows' contents")
         return said

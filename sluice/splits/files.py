@@ -1,6 +1,6 @@
 """The parts of a split as folders: what the pipeline's steps hand on.
 
-train/       rows.parquet  schema.json (vocabularies from these rows only)  split.json
+train/       rows.parquet  schema.json (vocabularies from these rows only)  split.json  data.json (the data's digest)
 validation/  rows.parquet
 sealed/      rows.parquet  seal.json  rows.npy (sorted uint64 row hashes)  split.json
 """
@@ -22,6 +22,7 @@ from sluice.splits.seal import seal
 from sluice.splits.split import Split, split_rows
 
 ROWS, SCHEMA, SEAL, HASHES, SUMMARY = "rows.parquet", "schema.json", "seal.json", "rows.npy", "split.json"
+DATA = "data.json"
 
 
 def write_split(
@@ -33,6 +34,7 @@ def write_split(
         folder.mkdir(parents=True, exist_ok=True)
         part.write_parquet(folder / ROWS)
     _write_json(train / SCHEMA, schema_of(use_case, split).document())
+    _write_json(train / DATA, {"digest": ingested.digest})
     _write_json(sealed / SEAL, seal(split, use_case))
     np.save(sealed / HASHES, row_hashes(split.test.get_column("event_id").to_list()))
     for folder in (train, sealed):
@@ -58,6 +60,11 @@ def read_rows(folder: Path) -> pl.DataFrame:
 def read_schema(train: Path) -> FeatureSchema:
     """The feature schema beside the train rows."""
     return FeatureSchema.from_document(json.loads((train / SCHEMA).read_text()))
+
+
+def read_data_digest(train: Path) -> str:
+    """The digest of the events and labels that the rows were made from."""
+    return str(json.loads((train / DATA).read_text())["digest"])
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:

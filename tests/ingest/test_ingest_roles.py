@@ -200,3 +200,18 @@ def test_an_entity_that_all_events_share(read: Read) -> None:
     found = read(rows(3), use_case(columns={"entities": {"card": "card_id", "terminal": "terminal_id", "all": "=all"}}))
     assert found.events.get_column("all").to_list() == ["all"] * 3
     assert found.labels.get_column("all").to_list() == ["all"] * 3
+
+
+def test_the_secret_of_pseudonyms_comes_from_the_file_that_the_settings_name(read: Read, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789abcdef\n")
+    case = use_case(pseudonym_key=str(secret), columns={"personal": {"card_id": "hash"}})
+    found = read(rows(1), case).events.get_column("card").to_list()
+    assert found == [pseudonym("0", b"0123456789abcdef")]
+
+    secret.write_text("short")
+    with pytest.raises(DataError, match="too few"):
+        read(rows(1), case)
+    secret.unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        read(rows(1), case)

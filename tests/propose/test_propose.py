@@ -160,3 +160,37 @@ def test_nothing_is_overwritten_and_nothing_invalid_is_left(world: str, tmp_path
     with pytest.raises(SettingsError):
         proposal.write("Not A Name", tmp_path)
     assert not (tmp_path / "Not A Name.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.csv", b"", "the file is empty"),
+        ("semicolons.csv", b"id;amount;fraud\n1;3,5;0\n2;4,5;1\n", "CSV with commas"),
+        ("latin.csv", "id,town,fraud\n1,K\xf6ln,0\n2,Ulm,1\n".encode("latin-1"), "in UTF-8"),
+        ("ragged.csv", b"id,amount,fraud\n1,2,0,9\n2,3,1\n", "found more fields"),
+        ("not.parquet", b"hello", "cannot be read as Parquet"),
+    ],
+)
+def test_files_that_are_no_tables_are_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=said) as caught:
+        propose(str(tmp_path / name))
+    assert name in caught.value.message
+
+
+def test_times_that_are_not_read_and_a_label_without_a_second_value_are_pointed_out(tmp_path: Path) -> None:
+    days = range(1, 29)
+    columns = {
+        "id": list(days),
+        "timestamp": [1_700_000_000 + 3600 * day for day in days],
+        "datum": [f"{day:02d}.01.2024 10:00" for day in days],
+        "amount": [float(day) for day in days],
+        "label": [0] * len(days),
+    }
+    pl.DataFrame(columns).write_csv(tmp_path / "table.csv")
+    notes = "\n".join(propose(str(tmp_path / "table.csv")).notes)
+    assert "timestamp looks like seconds since 1970" in notes
+    assert "datum looks like dates that are not ISO 8601" in notes
+    assert "amount looks" not in notes
+    assert "one value only" in notes
