@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,21 +14,20 @@ import pyarrow as pa
 from feast import FeatureStore
 
 from sluice.errors import DataError
-from sluice.features.repository import Service, quiet_feast, read_repository, service_of
+from sluice.features.repository import Service, quiet_feast, read_repository, read_service
 from sluice.features.request import EVENT_TIME, request_features
 from sluice.features.stores import historical_store
 from sluice.settings import UseCase
 from sluice.settings.features import ValueFeature
 from sluice.steps import Progress, silent
+from sluice.windows.spark_job import SparkJob
 
 
 def feature_names(use_case: UseCase, *, root: Path | None = None) -> list[str]:
     """Names of the feature columns in order: the service's windows, then the request features."""
-    features = use_case.features
-    names: list[str] = []
-    if features.repo is not None and features.service is not None:
-        names += service_of(read_repository(Path(root or "") / features.repo), features.service).names
-    return names + [feature.name for feature in features.request]
+    service = read_service(use_case, root)
+    windows = service.names if service is not None else ()
+    return [*windows, *(feature.name for feature in use_case.features.request)]
 
 
 def feature_rows(
@@ -56,35 +58,85 @@ def feature_rows(
         DataError: the events lack a column.
     """
     asked = events if questions is None else questions
-    entities = list(use_case.data.columns.entities)
-    identity = ["event_id", "event_time", "arrival", *entities]
-    _require(asked, [*identity, *(f.column for f in use_case.features.request if isinstance(f, ValueFeature))])
-    rows = asked.select(identity)
-    features = use_case.features
-    if features.repo is not None and features.service is not None:
-        repository = read_repository(Path(root or "") / features.repo)
-        service = service_of(repository, features.service)
-        with tempfile.TemporaryDirectory(prefix="sluice-features-") as folder:
-            sources = _write_sources(events, labels, Path(folder), progress)
-            store = historical_store(repository, Path(folder), sources)
-            progress("windows", 1, 3, f"{rows.height:,} rows through Feast's get_historical_features")
-            rows = rows.hstack(_windows(store, service, rows))
+    service = read_service(use_case, root)
+    windows = None
+    if service is not None:
+        windows = window_features(use_case, service, events, labels, asked, root=root, progress=progress)
     progress("request features", 2, 3)
-    columns = _columns(use_case, asked, rows)
-    made = request_features(features.request, columns)
+    rows = with_request_features(use_case, asked, windows)
     progress("request features", 3, 3)
+    return rows
+
+
+def window_features(
+    use_case: UseCase,
+    service: Service,
+    events: pl.DataFrame,
+    labels: pl.DataFrame,
+    asked: pl.DataFrame,
+    *,
+    entity: str | None = None,
+    root: Path | None = None,
+    progress: Progress = silent,
+) -> pl.DataFrame:
+    """What the views of a feature service answer, through Feast's `get_historical_features`.
+
+    Args:
+        entity: ask only the views that are joined by it. They see nothing of an event or label but what shares
+            the entity with a question, so that events and labels of the questions' entities are enough.
+
+    Returns:
+        Their features in order (Float64, or String), one row for each row of `asked`, in its order.
+
+    Raises:
+        FeatureError: the repository or a source cannot be read.
+        DataError: the questions lack a column.
+    """
+    rows = _identity(use_case, asked)
+    repository = read_repository(Path(root or "") / str(use_case.features.repo))
+    # What is asked for one entity is a part of a table that was cut to fit this machine.
+    on_spark = use_case.features.engine == "spark" and entity is None
+    engine = SparkJob(**use_case.features.spark.model_dump()) if on_spark else None
+    with tempfile.TemporaryDirectory(prefix="sluice-features-") as folder, _running(engine):
+        sources = _write_sources(events, labels, Path(folder), progress)
+        store = historical_store(repository, Path(folder), sources, asdict(engine) if engine else None)
+        progress("windows", 1, 3, f"{rows.height:,} rows through Feast's get_historical_features")
+        return _windows(store, service, entity, rows)
+
+
+def with_request_features(use_case: UseCase, asked: pl.DataFrame, windows: pl.DataFrame | None) -> pl.DataFrame:
+    """The rows that `feature_rows` returns, from the questions and what windows answered for each of them."""
+    rows = _identity(use_case, asked)
+    rows = rows if windows is None else rows.hstack(windows)
+    made = request_features(use_case.features.request, _columns(use_case, asked, rows))
     return rows.with_columns(_series(name, values) for name, values in made.items())
 
 
-def _windows(store: FeatureStore, service: Service, rows: pl.DataFrame) -> pl.DataFrame:
+def _running(engine: SparkJob | None) -> AbstractContextManager[object]:
+    """One Spark session for all views."""
+    return engine.session() if engine else nullcontext()
+
+
+def _identity(use_case: UseCase, asked: pl.DataFrame) -> pl.DataFrame:
+    """Event, times and entities of the questions."""
+    identity = ["event_id", "event_time", "arrival", *use_case.data.columns.entities]
+    _require(asked, [*identity, *(f.column for f in use_case.features.request if isinstance(f, ValueFeature))])
+    return asked.select(identity)
+
+
+def _windows(store: FeatureStore, service: Service, entity: str | None, rows: pl.DataFrame) -> pl.DataFrame:
     frame = rows.rename({"event_time": "event_timestamp"}).to_pandas(use_pyarrow_extension_array=True)
+    parts = service.parts if entity is None else service.of_entity(entity)
+    names = [name for part in parts for name in part.names]
+    wanted: Any = [f"{part.view.name}:{name}" for part in parts for name in part.names]
     with quiet_feast():
-        wanted = store.get_feature_service(service.name)
+        if entity is None:
+            wanted = store.get_feature_service(service.name)
         job = store.get_historical_features(frame, wanted, filter_by_created_timestamp=True)
         table: pa.Table = job.to_arrow()
-    answered = pl.from_arrow(table.select(list(service.names)))
+    answered = pl.from_arrow(table.select(names))
     assert isinstance(answered, pl.DataFrame)
-    return answered.select(pl.col(pl.String), pl.exclude(pl.String).cast(pl.Float64)).select(service.names)
+    return answered.select(pl.col(pl.String), pl.exclude(pl.String).cast(pl.Float64)).select(names)
 
 
 def _write_sources(events: pl.DataFrame, labels: pl.DataFrame, folder: Path, progress: Progress) -> dict[str, Path]:

@@ -18,8 +18,9 @@ from feast.protos.feast.types.Value_pb2 import Value
 from feast.types import String
 
 from sluice.errors import FeatureError
-from sluice.features.online_store import Row, StateStore
+from sluice.features.reading import Reader
 from sluice.features.repository import Part, Repository, quiet_feast
+from sluice.features.rows import Row
 from sluice.features.stores import historical_store
 
 
@@ -50,14 +51,14 @@ def known_values(repository: Repository, part: Part, until_us: int) -> Iterator[
 
 
 def look_up_joined(
-    store: StateStore, parts: Sequence[Part], entities: Mapping[str, Sequence[str]]
+    reader: Reader, parts: Sequence[Part], entities: Mapping[str, Sequence[str]]
 ) -> dict[str, np.ndarray]:
     """The stored values of requests' entities: float64 [n] with NaN, or strings and None, by feature name."""
     columns: dict[str, np.ndarray] = {}
     for part in parts:
         keys = entities[part.join_key]
         asked = list(dict.fromkeys(keys))
-        rows = dict(zip(asked, store.read(part.view, asked), strict=True))
+        rows = dict(zip(asked, reader.read(part.view, asked), strict=True))
         texts = text_names([part])
         for name in part.names:
             found = [_plain((rows[key] or {}).get(name)) for key in keys]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from sluice.errors import RequestError
-from sluice.features.online_store import StateStore, state_arrays
+from sluice.features.reading import Reader
+from sluice.features.rows import state_arrays
 from sluice.features.updater import EVENTS, Online
 from sluice.windows import tiles
 from sluice.windows.definition import WindowView
@@ -46,7 +47,7 @@ class Answers:
     known: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def look_up(store: StateStore, parts: Sequence[Online], requests: Requests) -> Answers:
+def look_up(reader: Reader, parts: Sequence[Online], requests: Requests) -> Answers:
     """The window features of requests, as state holds them now.
 
     Raises:
@@ -56,16 +57,16 @@ def look_up(store: StateStore, parts: Sequence[Online], requests: Requests) -> A
     count = len(requests.event_time_us)
     answers = Answers({}, np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_))
     for online in parts:
-        _answer_view(store, online, requests, answers)
+        _answer_view(reader, online, requests, answers)
     return answers
 
 
-def _answer_view(store: StateStore, online: Online, requests: Requests, answers: Answers) -> None:
+def _answer_view(reader: Reader, online: Online, requests: Requests, answers: Answers) -> None:
     view = online.view
     if view.entity not in requests.entities:
         raise RequestError(f"{view.entity}: missing", HTTPStatus.UNPROCESSABLE_ENTITY, "give every entity a key")
     keys = requests.entities[view.entity]
-    states = _states(store, online, keys)
+    states = _states(reader, online, keys)
     own = _own_values(view, requests)
     table = np.empty((len(keys), len(view.aggregations)), dtype=np.float64)
     nothing = tiles.empty(view)
@@ -81,9 +82,9 @@ def _answer_view(store: StateStore, online: Online, requests: Requests, answers:
     answers.columns |= {a.name: table[:, i] for i, a in enumerate(view.aggregations)}
 
 
-def _states(store: StateStore, online: Online, keys: Sequence[str]) -> dict[str, tiles.TileState]:
+def _states(reader: Reader, online: Online, keys: Sequence[str]) -> dict[str, tiles.TileState]:
     asked = list(dict.fromkeys(keys))
-    found = zip(asked, store.read(online.twin, asked), strict=True)
+    found = zip(asked, reader.read(online.twin, asked), strict=True)
     return {key: tiles.from_arrays(online.view, state_arrays(row)) for key, row in found if row is not None}
 
 

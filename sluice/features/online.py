@@ -15,6 +15,7 @@ from sluice.errors import FeatureError, RequestError
 from sluice.features.joined import known_values, look_up_joined, text_names
 from sluice.features.lookup import Answers, Requests, look_up
 from sluice.features.opened import Opened
+from sluice.features.reading import Reader, watermarks
 from sluice.features.repository import read_repository, service_of
 from sluice.features.request import EVENT_TIME, request_features
 from sluice.features.schema import FeatureColumn, FeatureSchema, encode_columns
@@ -121,9 +122,10 @@ class OnlineFeatures:
         answers = Answers({}, never, never)
         stale: list[tuple[str, ...]] = [()] * count
         if self._opened:
-            answers = look_up(self._opened.store, self._opened.parts, requests)
-            answers.columns |= look_up_joined(self._opened.store, self._opened.service.joined, requests.entities)
-            stale = self._stale(requests)
+            rows = self._opened.rows(requests.entities)
+            answers = look_up(rows, self._opened.parts, requests)
+            answers.columns |= look_up_joined(rows, self._opened.service.joined, requests.entities)
+            stale = self._stale(requests, rows)
         columns = answers.columns | self._values(requests) | {EVENT_TIME: requests.event_time_us}
         columns |= request_features(self._request, columns)
         matrix = encode_columns(self.schema, columns, count)
@@ -135,7 +137,11 @@ class OnlineFeatures:
         """Up to which instant (µs since 1970) each stream was applied; a stream never applied is not there."""
         if self._opened is None:
             return {}
-        found = self._opened.store.watermarks(self._opened.streams, self._opened.stream_names)
+        return self._reached(self._opened.store)
+
+    def _reached(self, reader: Reader) -> dict[str, int]:
+        assert self._opened is not None
+        found = watermarks(reader, self._opened.streams, self._opened.stream_names)
         return {stream: time for stream, (time, _) in found.items()}
 
     def _all_features(self) -> FeatureSchema:
@@ -147,9 +153,9 @@ class OnlineFeatures:
             tuple(FeatureColumn(n, "category" if n in texts else "number", fills.get(n)) for n in self.names)
         )
 
-    def _stale(self, requests: Requests) -> list[tuple[str, ...]]:
+    def _stale(self, requests: Requests, rows: Reader) -> list[tuple[str, ...]]:
         assert self._opened is not None
-        reached, names = self.watermarks(), self._opened.stream_names
+        reached, names = self._reached(rows), self._opened.stream_names
         asked = requests.event_time_us if requests.arrival_us is None else requests.arrival_us
         behind = [t - self._stale_after_us for t in asked.tolist()]
         return [tuple(n for n in names if n not in reached or reached[n] < least) for least in behind]

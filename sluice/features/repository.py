@@ -84,6 +84,10 @@ class Service:
         """The ordinary feature views beside the windows."""
         return tuple(part for part in self.parts if part.windows is None)
 
+    def of_entity(self, entity: str) -> tuple[Part, ...]:
+        """The parts that are joined by an entity."""
+        return tuple(part for part in self.parts if part.join_key == entity)
+
     @property
     def digest(self) -> str:
         """Digest of what the windows are: a service that changes gets state of its own."""

@@ -20,12 +20,19 @@ _COMMON = {"provider": "local", "entity_key_serialization_version": 3}
 _WINDOWS = "sluice.windows.feast_store.WindowOfflineStore"
 
 
-def historical_store(repository: Repository, folder: Path, sources: Mapping[str, Path]) -> FeatureStore:
-    """A store to ask for history: registry in `folder`, `sources` in place of the declared files by name."""
+def historical_store(
+    repository: Repository, folder: Path, sources: Mapping[str, Path], spark: Mapping[str, Any] | None = None
+) -> FeatureStore:
+    """A store to ask for history: registry in `folder`, `sources` in place of the declared files by name.
+
+    Args:
+        spark: the fields of a `SparkJob` that computes the windows; None: this process does.
+    """
+    places = {name: str(path.resolve()) for name, path in sources.items()}
     config = RepoConfig(
         project="history",
         registry=str(folder / "registry.db"),
-        offline_store={"type": _WINDOWS, "sources": {name: str(path.resolve()) for name, path in sources.items()}},
+        offline_store={"type": _WINDOWS, "sources": places, "spark": spark},
         online_store=None,
         repo_path=repository.path.resolve(),
         **_COMMON,
@@ -68,8 +75,18 @@ def apply_online(repository: Repository, config: RepoConfig, folder: Path) -> No
 
 def _online_store(settings: Online, folder: Path) -> dict[str, Any]:
     if settings.store == "redis":
-        return {"type": "redis", "connection_string": settings.address}
+        # Its password is the connection's (`redis_rows.connect`): what is here is written to files.
+        return {"type": "redis", "connection_string": redis_address(settings, settings.address)}
     return {"type": "sqlite", "path": str(folder / "online.db")}
+
+
+def redis_address(settings: Online, address: str | None) -> str:
+    """The address as Feast writes it, with what the settings say of TLS."""
+    words = [str(address)]
+    if settings.tls:
+        words.append("ssl=true")
+        words += [f"ssl_ca_certs={settings.ca}"] if settings.ca else []
+    return ",".join(words)
 
 
 def _applied(repository: Repository, folder: Path, config: RepoConfig) -> FeatureStore:

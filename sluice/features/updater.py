@@ -1,21 +1,23 @@
-"""Write tile states: all keys from history, or the keys that a batch of new events and labels touches.
+"""Tile states: of all keys from history, or of the keys that a batch of new events and labels touches.
 
-Both ways end in the same `tiles.apply`. A batch may be delivered again, late or shuffled within the horizon.
+All ways end in the same `tiles.apply`. A batch may be delivered again, late or shuffled within the horizon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 from feast import FeatureView
 
-from sluice.errors import FeatureError
+from sluice.errors import FeatureError, FencedError
 from sluice.features.arrivals import batches_of, by_key, instants
 from sluice.features.ledger import LabelLedger
-from sluice.features.online_store import Row, StateStore, next_version, state_arrays
+from sluice.features.online_store import StateStore
+from sluice.features.reading import Found
 from sluice.features.repository import Part
+from sluice.features.rows import NOTHING, Row, next_version, state_arrays
 from sluice.features.state import TIME, VERSION
 from sluice.steps import Progress, silent
 from sluice.windows import tiles
@@ -44,16 +46,24 @@ class Materialised:
     kept: int
 
 
+@dataclass(frozen=True)
+class Changed:
+    """What a batch makes of the states of one entity: rows by view, and how its entries were taken, by stream."""
+
+    rows: list[tuple[FeatureView, dict[str, Row]]] = field(default_factory=list)
+    counted: dict[str, tiles.Counted] = field(default_factory=dict)
+
+
 class Updater:
     """The one writer of tile states."""
 
     def __init__(
         self, store: StateStore, parts: tuple[Online, ...], streams: FeatureView, ledger: LabelLedger, horizon_us: int
     ) -> None:
-        self._store, self._parts, self._streams, self._ledger = store, parts, streams, ledger
+        self._store, self._parts, self._streams, self.ledger = store, parts, streams, ledger
         self._horizon_us = horizon_us
         widths = [online.view.widths[-1] + online.view.hop_us for online in parts if online.view.stream == LABELS]
-        self._keep_labels_us = max(widths, default=0) + horizon_us
+        self.keep_labels_us = max(widths, default=0) + horizon_us
 
     def materialise(self, events: pl.DataFrame, labels: pl.DataFrame, progress: Progress = silent) -> Materialised:
         """State of every key out of history. A key whose stored state is newer than the history's is left alone.
@@ -67,11 +77,11 @@ class Updater:
                 entries = self._seen(online, entries_of(online.view, events, labels))
                 for states in self._from_history(online, entries):
                     newer = self._not_newer(online, states)
-                    self._store.write(online.twin, newer)
-                    written, kept = written + len(newer), kept + len(states) - len(newer)
+                    done = len(newer) - len(self._store.write(online.twin, newer))
+                    written, kept = written + done, kept + len(states) - done
                 progress("materialise", i + 1, len(self._parts), online.view.name)
-            self._ledger.remember(_recent_labels(labels, self._keep_labels_us), self._keep_labels_us)
-            self._advance(_newest(events, labels))
+            self.ledger.remember(_recent_labels(labels, self.keep_labels_us), self.keep_labels_us)
+            self._advance(newest(events, labels))
         return Materialised(written, kept)
 
     def apply(
@@ -87,14 +97,38 @@ class Updater:
             FeatureError: the tables lack a column, or the store does not answer.
         """
         with self._store.writing():
-            before = self._ledger.before(labels) if labels is not None and labels.height else None
-            for online in self._parts:
-                table = labels if online.view.stream == LABELS else events
-                if table is not None and table.height:
-                    self._update(online, batches_of(online.view, table, before if table is labels else None))
+            for entity in dict.fromkeys(online.view.entity for online in self._parts):
+                for view, rows in self.changed(entity, events, labels).rows:
+                    if self._store.write(view, rows):
+                        raise FencedError("an updater that follows a stream writes this state", "leave it to that one")
             if labels is not None and labels.height:
-                self._ledger.remember(labels, self._keep_labels_us)
-            self._advance(_newest(events, labels) | (dict.fromkeys((EVENTS, LABELS), until_us) if until_us else {}))
+                self.ledger.remember(labels, self.keep_labels_us)
+            self._advance(newest(events, labels) | (dict.fromkeys((EVENTS, LABELS), until_us) if until_us else {}))
+
+    def changed(self, entity: str, events: pl.DataFrame | None, labels: pl.DataFrame | None) -> Changed:
+        """The rows that new events and labels make of the states of an entity's keys. Nothing is written.
+
+        Raises:
+            FeatureError: the tables lack a column, or the store does not answer.
+        """
+        asked: list[tuple[Online, dict[str, tiles.Entries]]] = []
+        for online in self._parts:
+            table = labels if online.view.stream == LABELS else events
+            if online.view.entity == entity and table is not None and table.height:
+                before = self.ledger.before(entity, table) if online.view.stream == LABELS else None
+                asked.append((online, batches_of(online.view, table, before)))
+        stored = self._store.read_all([(online.twin, list(batches)) for online, batches in asked])
+        changed = Changed()
+        for online, batches in asked:
+            found = dict(zip(batches, stored.read(online.twin, list(batches)), strict=True))
+            rows, counted = self._rows(online, batches, found)
+            changed.rows.append((online.twin, rows))
+            changed.counted[online.view.stream] = counted.most(changed.counted.get(online.view.stream))
+        return changed
+
+    def reached(self, newest: dict[str, int]) -> None:
+        """Note up to which instant (µs since 1970) streams were applied; never backwards."""
+        self._advance(newest)
 
     def refresh(self, view: FeatureView, rows: Iterable[tuple[str, Row]], until_us: int) -> int:
         """Write an ordinary view's values as known at `until_us`; nothing where newer ones are stored. Keys written."""
@@ -107,14 +141,19 @@ class Updater:
             self._advance({view.name: until_us})
         return len(found)
 
-    def _update(self, online: Online, batches: dict[str, tiles.Entries]) -> None:
-        rows = {}
-        for key, found in zip(batches, self._store.read(online.twin, list(batches)), strict=True):
-            old = tiles.empty(online.view) if found is None else tiles.from_arrays(online.view, state_arrays(found))
-            new = tiles.apply(online.view, old, batches[key], horizon_us=self._horizon_us)
-            version = next_version(0 if found is None else found[VERSION].int64_val, new.arrival)
-            rows[key] = _row(new, version)
-        self._store.write(online.twin, rows)
+    def _rows(
+        self, online: Online, batches: dict[str, tiles.Entries], found: dict[str, Found]
+    ) -> tuple[dict[str, Row], tiles.Counted]:
+        rows, counted = {}, tiles.Counted()
+        for key, batch in batches.items():
+            row = found[key]
+            old = tiles.empty(online.view) if row is None else tiles.from_arrays(online.view, state_arrays(row))
+            new, how = tiles.apply_counting(online.view, old, batch, horizon_us=self._horizon_us)
+            counted = counted + how
+            if new is not old:
+                version = next_version(0 if row is None else row[VERSION].int64_val, new.arrival)
+                rows[key] = _row(new, version, row)
+        return rows, counted
 
     def _from_history(self, online: Online, entries: pl.DataFrame) -> Iterator[dict[str, tiles.TileState]]:
         nothing, states = tiles.empty(online.view), {}
@@ -129,9 +168,9 @@ class Updater:
         rows = {}
         for (key, state), found in zip(states.items(), self._store.read(online.twin, list(states)), strict=True):
             if found is None:
-                rows[key] = _row(state, next_version(0, state.arrival))
+                rows[key] = _row(state, next_version(0, state.arrival), None)
             elif found["arrival"].int64_val <= state.arrival:
-                rows[key] = _row(state, next_version(found[VERSION].int64_val, state.arrival))
+                rows[key] = _row(state, next_version(found[VERSION].int64_val, state.arrival), found)
         return rows
 
     def _seen(self, online: Online, entries: pl.DataFrame) -> pl.DataFrame:
@@ -146,15 +185,15 @@ class Updater:
             old, version = stored.get(stream, (NULL, 0))
             if time > old:
                 version = next_version(version, time)
-                rows[stream] = Row({TIME: time, VERSION: version}, version)
+                rows[stream] = Row({TIME: time, VERSION: version}, version, order=time)
         self._store.write(self._streams, rows)
 
 
-def _row(state: tiles.TileState, version: int) -> Row:
-    return Row({**tiles.to_arrays(state), VERSION: version}, version)
+def _row(state: tiles.TileState, version: int, found: Found) -> Row:
+    return Row({**tiles.to_arrays(state), VERSION: version}, version, NOTHING if found is None else found)
 
 
-def _newest(events: pl.DataFrame | None, labels: pl.DataFrame | None) -> dict[str, int]:
+def newest(events: pl.DataFrame | None, labels: pl.DataFrame | None) -> dict[str, int]:
     """The last instant that each stream has reached."""
     found = {}
     for stream, table, column in ((EVENTS, events, "arrival"), (LABELS, labels, "label_time")):

@@ -156,3 +156,8 @@ def test_an_event_used_before_it_arrived_is_caught(use_case: UseCase, tables: Ta
     honest = feature_rows(use_case, delayed, labels, questions=questions)
     differing = {n for n in WINDOWS if honest[n].to_list() != planted[n].to_list()}
     assert differing >= {"card_count_1d", "terminal_count_1d"}
+
+
+def test_spark_gives_the_same_rows(spark: Any, make_case: Case, tables: Tables, rows: pl.DataFrame) -> None:
+    found = feature_rows(make_case(engine="spark", spark={"rows_per_cell": 300}), *tables)
+    assert found.equals(rows, null_equal=True)

@@ -100,6 +100,12 @@ def test_replay_equals_history(started: OnlineFeatures, tables: Tables, rows: pl
         assert composed.stale == [()]
 
 
+def test_entities_without_state_are_told_in_either_store(started: OnlineFeatures, tables: Tables) -> None:
+    row = tables[0].tail(1)
+    stranger = started.compose(requests(row.with_columns(card=pl.lit("a stranger"))))
+    assert (started.compose(requests(row)).unknown, stranger.unknown) == ([()], [("card",)])
+
+
 def test_lagging_and_shuffled_updates_equal_what_had_arrived(use_case: UseCase, tables: Tables, tmp_path: Path) -> None:
     known, coming, labels = history(tables)
     online = OnlineFeatures.open(use_case, tmp_path)
@@ -276,5 +282,6 @@ def test_wrong_requests_name_the_field(online: OnlineFeatures, change: dict[str,
 
 def test_redis_that_is_gone_is_told(make_case: Case, tmp_path: Path) -> None:
     case = make_case(online={"store": "redis", "address": "127.0.0.1:1"})
+    opened = OnlineFeatures.open(case, tmp_path)
     with pytest.raises(FeatureError, match="online store does not answer"):
-        OnlineFeatures.open(case, tmp_path)
+        opened.watermarks()
