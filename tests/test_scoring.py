@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import sys
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pytest
 
 from sluice.errors import DataError
 from sluice.features.schema import FeatureColumn, FeatureSchema
+from sluice.ingest import ingest
 from sluice.scoring import score_file, score_table
 from sluice.settings import UseCase, parse_use_case
 
@@ -98,6 +100,40 @@ def test_a_row_out_for_every_row_in(tmp_path: Path, chunk: int) -> None:
     assert sum(found.reasons.values()) >= bad.sum()
 
 
+@pytest.mark.parametrize("kind", ["parquet", "csv", "csv.gz"])
+def test_a_folder_of_files_is_scored_alike_in_pieces_and_at_once(tmp_path: Path, kind: str) -> None:
+    table = pl.read_parquet(source(tmp_path)).with_columns(pl.col("id").shuffle(seed=3))
+    (tmp_path / "raw").mkdir()
+    for number, part in enumerate(table.iter_slices(300)):
+        path = tmp_path / "raw" / f"{number}.{kind}"
+        if kind == "parquet":
+            # Integers in one file and numbers in the next: as one table all are numbers.
+            part.with_columns(pl.col("a").cast(pl.Int64 if number == 1 else pl.Float64)).write_parquet(path)
+        else:
+            path.write_bytes(
+                gzip.compress(part.write_csv().encode()) if kind == "csv.gz" else part.write_csv().encode()
+            )
+    outs = []
+    for chunk in (10**6, 64):
+        out = tmp_path / f"{chunk}.parquet"
+        found = score_file(plain(), Mean(), SCHEMA, str(tmp_path / "raw"), out, now=NOW, chunk=chunk)
+        outs.append((pl.read_parquet(out), found.rows, found.scored, found.reasons))
+    assert outs[0][0].equals(outs[1][0])
+    assert outs[0][1:] == outs[1][1:]
+    assert outs[0][3]["id: duplicate"] == 1
+
+
+def test_rows_without_an_id_get_the_one_that_ingest_gives_them(tmp_path: Path) -> None:
+    """Equal rows are told apart by a number, which counts over the whole table and not over a piece."""
+    columns = {**plain().data.columns.model_dump(), "event_id": None}
+    use_case = plain(data={"columns": columns})
+    table = pl.DataFrame({"a": np.arange(40) % 7 / 2, "b": np.ones(40), "y": np.arange(40) % 2})
+    table.write_parquet(tmp_path / "in.parquet")
+    score_file(use_case, Mean(), SCHEMA, str(tmp_path / "in.parquet"), tmp_path / "out.parquet", now=NOW, chunk=9)
+    known = ingest(use_case, source=str(tmp_path / "in.parquet"), now=NOW).events
+    assert pl.read_parquet(tmp_path / "out.parquet").get_column("event_id").to_list() == known["event_id"].to_list()
+
+
 def test_csv_and_classes(tmp_path: Path) -> None:
     use_case = plain(
         task="multiclass",
@@ -139,7 +175,6 @@ def test_chunks_do_not_show() -> None:
 def test_windows_see_history_and_the_files_own_rows(tmp_path: Path) -> None:
     """The scores are those of the offline feature rows of everything together."""
     from sluice.features.historical import feature_names, feature_rows
-    from sluice.ingest import ingest
     from sluice.simulate import World, write_raw
 
     place = ROOT / "tests" / "serving" / "serving_world.py"
