@@ -6,7 +6,7 @@ A resample draws as many clusters as there are, with replacement; a cluster's ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -79,7 +79,7 @@ def clusters_of(cluster: str, rows: pl.DataFrame) -> Codes:
 
 
 def cluster_bootstrap(
-    name: str,
+    names: Sequence[str],
     task: str,
     label: Any,
     score: Any,
@@ -89,8 +89,8 @@ def cluster_bootstrap(
     confidence: float,
     seed: int,
     context: Context | None = None,
-) -> Interval:
-    """A metric with its interval.
+) -> dict[str, Interval]:
+    """Metrics with their intervals, all from the same resamples.
 
     Resamples of a biased figure (the calibration error of a well calibrated score) may all lie on one side of the
     estimate; the interval is then widened to hold it.
@@ -102,8 +102,17 @@ def cluster_bootstrap(
     Raises:
         DataError: as `metrics.metric`.
     """
-    (values,), (estimate,), count = _resampled(name, task, label, [score], clusters=clusters, context=context)
-    drawn = np.concatenate([values(weights) for weights in draws(count, resamples, seed)])
+    made = {n: _resampled(n, task, label, [score], clusters=clusters, context=context) for n in names}
+    drawn: dict[str, list[Floats]] = {name: [] for name in names}
+    for count in {count for _, _, count in made.values()}:
+        alike = [(name, values) for name, ((values,), _, size) in made.items() if size == count]
+        for weights in draws(count, resamples, seed):
+            for name, values in alike:
+                drawn[name].append(values(weights))
+    return {name: _interval(made[name][1][0], np.concatenate(drawn[name]), confidence) for name in names}
+
+
+def _interval(estimate: float, drawn: Floats, confidence: float) -> Interval:
     low, high = _percentiles(drawn, confidence)
     return Interval(estimate, min(low, estimate), max(high, estimate), _spread(drawn))
 

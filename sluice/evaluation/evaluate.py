@@ -110,14 +110,12 @@ class _Cut:
         )
 
     def metrics(self, names: list[str]) -> dict[str, dict[str, float | None]]:
-        bootstrap, task = self._use_case.evaluation.bootstrap, self._use_case.task
-        return {
-            name: cluster_bootstrap(
-                name, task, self.label, self._score, clusters=self._clusters, resamples=bootstrap.resamples,
-                confidence=bootstrap.confidence, seed=self._seed, context=self._context,
-            ).document()
-            for name in names
-        }  # fmt: skip
+        bootstrap = self._use_case.evaluation.bootstrap
+        found = cluster_bootstrap(
+            names, self._use_case.task, self.label, self._score, clusters=self._clusters,
+            resamples=bootstrap.resamples, confidence=bootstrap.confidence, seed=self._seed, context=self._context,
+        )  # fmt: skip
+        return {name: interval.document() for name, interval in found.items()}
 
     def values(self, names: list[str]) -> dict[str, float | None]:
         task = self._use_case.task

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import onnxruntime as ort
 
-from sluice.errors import ExportError
+from sluice.errors import ExportError, first_line
 
 INPUT, OUTPUT = "features", "scores"
 _CHUNK = 65_536
@@ -39,8 +39,9 @@ class Graph:
             model = source if isinstance(source, bytes) else Path(source).read_bytes()
             self._session = ort.InferenceSession(model, _options(threads), providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's own exception classes are private
-            reason = str(error).strip().splitlines()[0][:300]
-            raise ExportError(f"{name} does not load: {reason}", "export it again with `sluice train`") from None
+            raise ExportError(
+                f"{name} does not load: {first_line(error)}", "export it again with `sluice train`"
+            ) from None
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if [i.name for i in inputs] != [INPUT] or OUTPUT not in [o.name for o in outputs]:
             raise ExportError(

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from sluice.errors import ExportError
+from sluice.errors import ExportError, first_line
 from sluice.export.graph import INPUT, OUTPUT
 
 TREES_DOMAIN, TREES_VERSION = "ai.onnx.ml", 3
@@ -104,8 +104,9 @@ def _parse(data: bytes) -> onnx.ModelProto:
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's and onnx's error classes have no common base
-        reason = str(error).strip().splitlines()[0][:300]
-        raise ExportError(f"not a valid ONNX model: {reason}", "return onnx.ModelProto.SerializeToString()") from None
+        raise ExportError(
+            f"not a valid ONNX model: {first_line(error)}", "return onnx.ModelProto.SerializeToString()"
+        ) from None
     return model
 
 

@@ -1,4 +1,4 @@
-"""The checks on scores: sane, better than the ladder, better than the champion, calibrated."""
+"""The checks on scores: sane, better than the ladder, better than the champion."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sluice.evaluation.metrics import metric
-from sluice.gate.statistics import Comparison, Measure
+from sluice.gate.statistics import Comparison
 from sluice.gate.verdict import Check
 
 
@@ -70,23 +69,3 @@ def _beats(check: str, name: str, found: Comparison, alpha: float, min_effect: f
     else:
         text = f"not shown to be better: {said} ({span}, allowed {alpha:g})"
     return Check(check, better and worth, text, figures, alpha)
-
-
-def calibration(measure: Measure, score: np.ndarray, limit: float) -> Check:
-    """A binary task's scores are probabilities: small calibration error, and worth more than always the base rate.
-
-    Where positives are rare the calibration error is that of the many sure negatives, and hardly sees scores that are
-    far too sure of the few others. The logarithmic score does: its skill over the share of positives (1 - log loss /
-    entropy; Gneiting & Raftery 2007) is above 0 for every usable probability.
-    """
-    if measure.task != "binary":
-        return Check("calibration", True, f"not asked of a {measure.task} task")
-    error = metric("calibration_error", "binary", measure.label, score, context=measure.context)
-    base = np.full(len(score), measure.label.mean())
-    loss, entropy = (metric("log_loss", "binary", measure.label, s) for s in (score, base))
-    skill = 1 - loss / entropy if entropy > 0 else float("nan")
-    figures = {"calibration_error": error, "log_loss": loss, "log_loss_of_base_rate": entropy, "skill": skill}
-    text = f"scores are off by {error:.4f} on average (allowed {limit:g})"
-    if not skill > 0:
-        text += f", and as probabilities worth less than the base rate (log loss {loss:.4f} against {entropy:.4f})"
-    return Check("calibration", error <= limit and skill > 0, text, figures, limit)

@@ -11,6 +11,7 @@ from sluice.errors import SluiceError
 from sluice.evaluation.slices import Part, slices_of
 from sluice.gate import checks
 from sluice.gate.budgets import budget_checks
+from sluice.gate.calibration import calibration_check
 from sluice.gate.case import Case, Contender
 from sluice.gate.lineage import lineage_checks
 from sluice.gate.parity import features_recomputed, sample_of, served_as_judged
@@ -116,7 +117,7 @@ def _statistical(
     if rival is not None:
         pair = [_as_measured(case, name, scores[name]) for name in ("challenger", rival)]
         found.append(slice_check(case.use_case, parts, measure, *pair, against=rival, seed=case.seed))
-    found.append(checks.calibration(measure, mine, gate.max_calibration_error))
+    found.append(calibration_check(case.use_case, measure, mine, seed=case.seed))
     return found
 
 

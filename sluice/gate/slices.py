@@ -22,6 +22,9 @@ def slice_check(
 ) -> Check:
     """Every slice with enough rows: not worse by more than `gate.max_slice_drop` unless by chance.
 
+    A loss (less is better) may grow by that share of the rival's own, as its size is that of the label or of the base
+    rate; a score (more is better) may drop by that much.
+
     "By chance" is judged at alpha over all slices together (Bonferroni), so that an equal challenger is refused here
     in at most alpha of all cases however many slices are looked at.
     """
@@ -33,7 +36,7 @@ def slice_check(
     for part in parts:
         name, mask = f"{part.column} {part.value}", part.mask
         inside = measure.take(mask)
-        gain = inside.sign * (inside.value(ours[mask]) - inside.value(theirs[mask]))
+        gain = _gain(inside, ours[mask], theirs[mask])
         if np.isnan(gain):
             continue
         figures[name] = float(gain)
@@ -43,6 +46,14 @@ def slice_check(
             broken.append(f"{name} loses {-gain:.4f}")
     text = _said(broken, len(parts), against, gate.max_slice_drop, f"{where}, {worst:+.4f}" if where else "")
     return Check("slices", not broken, text, figures, gate.max_slice_drop)
+
+
+def _gain(part: Measure, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """How much better we are, of a loss as a share of theirs; NaN where the metric is undefined."""
+    one, other = part.value(ours), part.value(theirs)
+    if part.sign > 0 or other == 0:
+        return part.sign * (one - other)
+    return (other - one) / other
 
 
 def _said(broken: list[str], slices: int, against: str, allowed: float, worst: str) -> str:

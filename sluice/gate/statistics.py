@@ -126,7 +126,7 @@ def swap_test(measure: Measure, ours: np.ndarray, theirs: np.ndarray, *, resampl
     clusters, swapped = (_by_day if measure.name == "card_precision" else _by_cluster)(measure, ours, theirs)
     difference = swapped(np.zeros((1, clusters)))[0]
     random = np.random.default_rng([seed, 1])
-    drawn = np.concatenate([swapped(coins) for coins in _coins(random, clusters, resamples)])
+    drawn = np.concatenate([swapped(tossed) for tossed in coins(random, clusters, resamples)])
     drawn = drawn[~np.isnan(drawn)]
     return float((1 + (drawn >= difference - _TIE).sum()) / (1 + len(drawn)))
 
@@ -168,7 +168,8 @@ def _by_day(measure: Measure, ours: np.ndarray, theirs: np.ndarray) -> tuple[int
     return len(daily), lambda coins: (1 - 2 * coins) @ daily / len(daily)
 
 
-def _coins(random: np.random.Generator, clusters: int, resamples: int) -> Iterator[Floats]:
+def coins(random: np.random.Generator, clusters: int, resamples: int) -> Iterator[Floats]:
+    """Tosses of every cluster, 0 or 1: float64 [some resamples x clusters] at a time."""
     chunk = max(1, _CHUNK_CELLS // max(clusters, 1))
     for start in range(0, resamples, chunk):
         yield random.integers(0, 2, (min(chunk, resamples - start), clusters)).astype(np.float64)

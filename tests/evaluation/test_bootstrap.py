@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,12 +11,17 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from sluice.errors import DataError
-from sluice.evaluation.bootstrap import cluster_bootstrap, clusters_of, draws, paired_difference
+from sluice.evaluation.bootstrap import Interval, cluster_bootstrap, clusters_of, draws, paired_difference
 from sluice.evaluation.context import Context
 from sluice.evaluation.metrics import checked, metric, resampler
 from sluice.settings.metrics import HIGHER_IS_BETTER
 
 EVERY = [(task, name) for task, names in HIGHER_IS_BETTER.items() for name in names if name != "card_precision"]
+
+
+def interval(name: str, *given: Any, **more: Any) -> Interval:
+    """Of one metric alone."""
+    return cluster_bootstrap([name], *given, **more)[name]
 
 
 def clustered(seed: int, clusters: int = 40, size: int = 25) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -42,6 +48,15 @@ def test_weights_are_rows_written_out_as_often_as_their_cluster_is_drawn(task: s
         assert value == pytest.approx(metric(name, task, label[written_out], score[written_out]), rel=1e-9)
 
 
+def test_metrics_asked_together_are_those_asked_alone() -> None:
+    label, score, cluster = clustered(4)
+    day = Context(day=cluster % 7, entity=cluster, known=np.zeros(len(label), dtype=np.bool_), k=5)
+    given = {"clusters": cluster, "resamples": 100, "confidence": 0.9, "seed": 2, "context": day}
+    names = ["roc_auc", "card_precision", "log_loss", "average_precision"]
+    together = cluster_bootstrap(names, "binary", label, score, **given)  # type: ignore[arg-type]
+    assert together == {name: interval(name, "binary", label, score, **given) for name in names}
+
+
 def test_interval_equals_one_made_by_hand() -> None:
     label, score, cluster = clustered(2)
     weights = np.concatenate(list(draws(40, 200, seed=5)))
@@ -49,7 +64,7 @@ def test_interval_equals_one_made_by_hand() -> None:
     for row in weights:
         written_out = np.repeat(np.arange(len(label)), row[cluster].astype(int))
         by_hand.append(average_precision_score(label[written_out], score[written_out]))
-    found = cluster_bootstrap(
+    found = interval(
         "average_precision", "binary", label, score, clusters=cluster, resamples=200, confidence=0.9, seed=5
     )
     assert (found.low, found.high) == pytest.approx(tuple(np.quantile(by_hand, [0.05, 0.95])))
@@ -59,7 +74,7 @@ def test_interval_equals_one_made_by_hand() -> None:
 def test_the_seed_decides() -> None:
     label, score, cluster = clustered(3)
     one, same, other = (
-        cluster_bootstrap("roc_auc", "binary", label, score, clusters=cluster, resamples=100, confidence=0.95, seed=s)
+        interval("roc_auc", "binary", label, score, clusters=cluster, resamples=100, confidence=0.95, seed=s)
         for s in (1, 1, 2)
     )
     assert one == same != other
@@ -69,7 +84,7 @@ def test_clusters_widen_what_rows_promise() -> None:
     label, score, cluster = clustered(4)
     rows = np.arange(len(label))
     errors = [
-        cluster_bootstrap("roc_auc", "binary", label, score, clusters=c, resamples=400, confidence=0.95, seed=1).error
+        interval("roc_auc", "binary", label, score, clusters=c, resamples=400, confidence=0.95, seed=1).error
         for c in (cluster, rows)
     ]
     assert errors[0] > 1.5 * errors[1]
@@ -83,7 +98,7 @@ def test_intervals_cover_the_truth_as_often_as_they_promise() -> None:
     for seed in range(200):
         label, score, cluster = clustered(seed, clusters=80, size=10)
         for name, codes in (("cluster", cluster), ("row", np.arange(len(label)))):
-            found = cluster_bootstrap(
+            found = interval(
                 "roc_auc", "binary", label, score, clusters=codes, resamples=200, confidence=0.9, seed=seed
             )
             hits[name] += found.low <= truth <= found.high
@@ -159,11 +174,9 @@ def test_card_precision_resamples_days() -> None:
 
 def test_undefined_resamples_are_left_out() -> None:
     label, score = np.array([1.0, 0, 0, 0]), np.array([0.9, 0.1, 0.2, 0.3])
-    found = cluster_bootstrap(
-        "roc_auc", "binary", label, score, clusters=np.arange(4), resamples=100, confidence=0.95, seed=1
-    )
+    found = interval("roc_auc", "binary", label, score, clusters=np.arange(4), resamples=100, confidence=0.95, seed=1)
     assert found.estimate == found.low == found.high == 1.0
-    nothing = cluster_bootstrap(
+    nothing = interval(
         "roc_auc", "binary", np.zeros(4), score, clusters=np.arange(4), resamples=100, confidence=0.95, seed=1
     )
     assert nothing.document() == {"estimate": None, "low": None, "high": None, "error": None}
@@ -181,7 +194,7 @@ def test_clusters_by_row_day_and_entity() -> None:
 
 def test_clusters_must_fit_the_rows() -> None:
     with pytest.raises(DataError, match="3 clusters for 4 rows"):
-        cluster_bootstrap(
+        interval(
             "roc_auc", "binary", [0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4], clusters=np.arange(3), resamples=100,
             confidence=0.95, seed=1,
         )  # fmt: skip
@@ -192,7 +205,7 @@ def test_an_interval_holds_its_estimate() -> None:
     random = np.random.default_rng(0)
     score = np.repeat(np.linspace(0.1, 0.9, 9), 100)
     label = np.concatenate([random.permutation(np.arange(100) < round(p * 100)) for p in score[::100]]).astype(float)
-    found = cluster_bootstrap(
+    found = interval(
         "calibration_error", "binary", label, score, clusters=np.arange(900), resamples=100, confidence=0.9, seed=1
     )
     assert found.low <= found.estimate < 1e-9 < found.high
