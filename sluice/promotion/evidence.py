@@ -19,6 +19,7 @@ from sluice.promotion.case import Folders
 from sluice.report import Evidence, evaluations_of, write_card, write_report
 from sluice.settings import UseCase
 from sluice.splits.files import SCHEMA, SUMMARY, read_rows
+from sluice.watch.reference import REFERENCE
 
 VERDICT, SCORES = "verdict.json", "sealed_scores.parquet"
 EVIDENCE = (VERDICT, SCORES, "report.html", "card.md", "card.html")
@@ -35,14 +36,21 @@ def write_evidence(
     evidence = _evidence(folders, case, verdict, decision=decision, run=run, written=written)
     write_report(evidence, folder)
     write_card(evidence, folder)
-    return {path.name: path for path in (folder / name for name in EVIDENCE) if path.exists()}
+    written_here = [folder / name for name in EVIDENCE]
+    return {path.name: path for path in (*written_here, folders.challenger / REFERENCE) if path.exists()}
 
 
-def decision_kind(use_case: UseCase, verdict: Verdict, *, withdrawn: bool) -> str:
-    """What the log will say. A version that people took back returns only when people approve."""
+def decision_kind(use_case: UseCase, verdict: Verdict, *, withdrawn: bool, first: bool) -> str:
+    """What the log will say. A version that was taken back returns only when people approve.
+
+    Args:
+        first: there is no champion, which a rollout would compare with.
+    """
     if not verdict.passed:
         return "refused"
-    return "promoted" if use_case.gate.approval == "auto" and not withdrawn else "awaiting-approval"
+    if use_case.gate.approval == "required" or withdrawn:
+        return "awaiting-approval"
+    return "cleared" if use_case.rollout.enabled and not first else "promoted"
 
 
 def _evidence(

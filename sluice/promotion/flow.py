@@ -60,7 +60,8 @@ def gate_challenger(
         case = build_case(use_case, folders, version, registry)
         verdict = _judged(case, registry, version)
         progress("report", 2, 4)
-        kind = decision_kind(use_case, verdict, withdrawn=version.digest in registry.state().withdrawn)
+        withdrawn = version.digest in registry.state().withdrawn
+        kind = decision_kind(use_case, verdict, withdrawn=withdrawn, first=case.champion is None)
         evidence = write_evidence(folders, case, verdict, folder, decision=kind, run=run_id, written=clock())
         progress("decide", 3, 4)
         try:

@@ -1,89 +1,29 @@
-"""Make decisions: what the log says now, and how the next entry gets into it."""
+"""Make decisions: how the next entry gets into the log."""
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import ConflictError, IntegrityError, RegistryError
+from sluice.errors import ConflictError, RegistryError
 from sluice.registry.decision import BEGINNING, Decision
-from sluice.registry.keys import Keys
-from sluice.registry.log import DecisionLog
+from sluice.registry.moves import advance
+from sluice.registry.records import Records
 from sluice.registry.rows import register_rows
 from sluice.registry.signing import store_signature
-from sluice.registry.state import State, advance, replay
-from sluice.registry.version import ROW_TABLES, Version, load_version
-from sluice.storage import Store
+from sluice.registry.version import ROW_TABLES
 
 ATTEMPTS = 100
 """How often a decision that does not depend on the head is offered anew before it is given up."""
-SIGNED_BEFORE = frozenset({"promoted", "approved", "awaiting-approval", "rolled-back"})
+SIGNED_BEFORE = frozenset({"promoted", "approved", "awaiting-approval", "cleared", "rolled-back"})
 """Kinds that make a version live, or nearly: with a key, the version is signed first."""
 
 
-class Decisions:
-    """The decisions of `model` in a store. `actor` is written into every one, `clock` gives its time."""
-
-    def __init__(
-        self, store: Store, model: str, *, clock: Callable[[], datetime], actor: str, keys: Keys | None = None
-    ) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", model):
-            raise RegistryError(f"{model!r} is no name for a model", "use letters, digits, '_', '-' and '.'")
-        if not actor.strip():
-            raise RegistryError("a decision has to name who makes it", "pass the actor")
-        if keys is not None:
-            keys.refuse_inside(store.folder)
-        self.store, self.model, self.actor, self.keys = store, model, actor, keys
-        self._clock = clock
-        self._log = DecisionLog(store, model, keys)
-
-    def version(self, digest: str) -> Version:
-        """The version with this digest, or with a unique beginning of it of 6 digits or more."""
-        if 6 <= len(digest) < 64:
-            found = [known for known in self.versions() if known.startswith(digest)]
-            digest = found[0] if len(found) == 1 else digest
-        return load_version(self.store, self.model, digest)
-
-    def versions(self) -> list[str]:
-        """Digests of all versions, sorted."""
-        keys = self.store.keys(f"registry/{self.model}/versions")
-        return sorted(key.rsplit("/", 1)[-1].removesuffix(".json") for key in keys)
-
-    def log(self) -> list[Decision]:
-        """All decisions, first to last."""
-        return list(self._log.entries())
-
-    def head(self) -> int:
-        """Number of the last decision; 0 when there is none."""
-        return len(self._log.entries())
-
-    def state(self) -> State:
-        """What the log says now."""
-        return self._replayed(self._log.entries())
-
-    def openings(self, seal_digest: str) -> int:
-        """How often this sealed test was opened."""
-        return sum(d.kind == "opened" and d.figures.get("seal") == seal_digest for d in self._log.entries())
-
-    def evidence(self, decision: Decision, name: str) -> bytes:
-        """What a decision rests on; for a table from which rows were forgotten, what is left of it.
-
-        Raises:
-            RegistryError: the decision has no evidence of this name, or all of it was forgotten.
-        """
-        digest: str | None = decision.evidence.get(name)
-        tables = [table for d in self.log() if d.kind == "forgotten" for table in d.figures["tables"]]
-        replaced = {table["removed"]: table["replaced_by"] for table in tables}
-        while digest in replaced:
-            digest = replaced[digest]
-        if digest is None:
-            raise RegistryError(f"decision {decision.number} has no {name}", f"it has {', '.join(decision.evidence)}")
-        return self.store.get_blob(digest)
+class Decisions(Records):
+    """The records of a model, and how the next decision gets among them."""
 
     def decide(
         self,
@@ -187,6 +127,12 @@ class Decisions:
 
         return self._retried(attempt)
 
+    def note(self, kind: str, *, version: str, reason: str, figures: dict[str, Any]) -> Decision:
+        """Append a rollout's decision; entries of others in between do not matter while it stays a legal move."""
+        return self._retried(
+            lambda head: self.decide(kind, version=version, expected_head=head, reason=reason, figures=figures)
+        )
+
     def record_forgotten(self, tables: list[dict[str, Any]], *, reason: str) -> Decision:
         """Record which stored tables lost rows; see `sluice.registry.forgetting`."""
         return self._retried(
@@ -212,14 +158,6 @@ class Decisions:
             except ConflictError:
                 continue
         raise ConflictError(f"{self.model}'s log is too busy: lost {ATTEMPTS} times", "run again later")
-
-    def _replayed(self, entries: tuple[Decision, ...]) -> State:
-        try:
-            return replay(entries)
-        except RegistryError as error:
-            raise IntegrityError(
-                f"the log of {self.model} holds an illegal move: {error.message}", "run `sluice verify`"
-            ) from None
 
 
 class _ChampionChangedError(ConflictError):

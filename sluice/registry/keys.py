@@ -47,7 +47,7 @@ class Keys:
             )
         if not private.exists():
             return Keys(folder, None, public)
-        if private.stat().st_mode & 0o077:
+        if private.stat().st_mode & 0o077 and not _is_mounted(private):
             raise RegistryError(f"others may read {private}", f"chmod 600 {private}; if others did, make a new pair")
         return Keys(folder, private, public)
 
@@ -121,6 +121,11 @@ class Keys:
 def fingerprint(path: Path) -> str:
     """SHA-256 of a public key's PEM text."""
     return _fingerprint(path.read_bytes())
+
+
+def _is_mounted(path: Path) -> bool:
+    """Whether the file comes from a read-only mount, as a Secret does: its mode is the mounter's, its readers a pod."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def _fingerprint(pem: bytes) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
-from sluice.errors import RegistryError
+from sluice.errors import RegistryError, first_line
 from sluice.registry.version import Version, manifest_key
 from sluice.storage import Store
 
@@ -39,13 +38,15 @@ class KubeflowIndex:
         Raises:
             RegistryError: the model registry does not answer or refuses. The version in the store is not touched.
         """
+        from sluice.registry.kubeflow_client import client_of
+
         loop = asyncio.new_event_loop()
 
         def run(work: Coroutine[Any, Any, Result]) -> Result:
             return loop.run_until_complete(work)
 
         try:
-            client = self._client(author, run)
+            client = client_of(self._address, author, self._token, run)
             if client.get_registered_model(version.model) and client.get_model_version(version.model, version.digest):
                 return
             client.register_model(
@@ -59,18 +60,10 @@ class KubeflowIndex:
             )
         except Exception as error:
             # The client lets its own, aiohttp's and urllib3's errors through.
-            first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise RegistryError(
-                f"the model registry at {self._address} does not take version {version.digest[:12]}: {first}",
+                f"the model registry at {self._address} does not take version {version.digest[:12]}: "
+                f"{first_line(error, 200)}",
                 "check storage.model_registry and the server; the version itself is safe in the store",
             ) from None
         finally:
             loop.close()
-
-    def _client(self, author: str, run: Any) -> Any:
-        from model_registry import ModelRegistry
-
-        with warnings.catch_warnings():
-            # Anonymous is what the settings say.
-            warnings.filterwarnings("ignore", message="User access token is missing")
-            return ModelRegistry(self._address, author=author, user_token=self._token, async_runner=run)

@@ -49,7 +49,7 @@ class DecisionLog:
         """
         key, data = entry_key(self.model, decision.number), decision.encode()
         try:
-            mine = self._store.put_if_absent(key, data)
+            mine = self._store.put_locked(key, data)
         except StoreError:
             # The answer to a write that arrived may be lost: only reading tells whether it did.
             if not self._is_stored(key, data):

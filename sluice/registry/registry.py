@@ -71,15 +71,16 @@ class Registry(Decisions):
         """What is live and why: see `sluice.registry.story.why`."""
         return why(self)
 
-    def approve(self, version: str | None = None, *, reason: str) -> Decision:
-        """Make a version that awaits approval (default: the only one) the champion."""
+    def approve(self, version: str | None = None, *, reason: str, rollout: bool = False) -> Decision:
+        """Make a version that awaits approval (default: the only one) the champion, or clear it for a rollout."""
         # The head first: what is read after it is at least as new, and a change in between makes a conflict.
         head, state = self.head(), self.state()
         if version is None and len(state.awaiting) == 1:
             version = next(iter(state.awaiting))
         if version is None:
             raise RegistryError(f"{len(state.awaiting)} versions of {self.model} await approval", "name the version")
-        return self.decide("approved", version=version, expected_head=head, reason=reason)
+        figures = {"rollout": True} if rollout and state.champion is not None else {}
+        return self.decide("approved", version=version, expected_head=head, reason=reason, figures=figures)
 
     def rollback(self, version: str | None = None, *, reason: str) -> Decision:
         """Make an earlier live version (default: the one before) the champion again."""

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sluice import digests
-from sluice.errors import IntegrityError, RegistryError
+from sluice.errors import IntegrityError, RegistryError, first_line
 from sluice.registry.formats import read_document
 from sluice.registry.keys import Keys
 from sluice.registry.version import MANIFEST_FILE, SIGNATURE_FILE, Version, fetch_version
@@ -121,7 +121,7 @@ def _check_signature(folder: Path, keys: Keys) -> None:
     except Exception as error:
         # model-signing lets several libraries' errors through; whichever it is, the version is not to be used.
         raise IntegrityError(
-            f"the signature of the version in {folder} does not hold: {str(error).splitlines()[0][:200] or 'invalid'}",
+            f"the signature of the version in {folder} does not hold: {first_line(error, 200)}",
             "it was changed after it was signed: fetch it anew, then run `sluice verify`",
         ) from None
 

@@ -19,11 +19,11 @@ def why(registry: Registry) -> dict[str, Any]:
 
     Returns:
         model, champion (digest or None), decision (the entry that made it live), verdict (the gate's document or
-        None when it is gone), replaced (digest), pinned, frozen, awaiting, history (entries that changed what is
-        live, oldest first) and text (the same for a person).
+        None when it is gone), replaced (digest), pinned, frozen, awaiting, cleared, rollout, history (entries that
+        changed what is live, oldest first) and text (the same for a person).
     """
     log, state = registry.log(), registry.state()
-    history = [decision for decision in log if decision.kind in MAKES_LIVE]
+    history = [one for one in log if one.kind in MAKES_LIVE and not one.figures.get("rollout")]
     story: dict[str, Any] = {
         "model": registry.model,
         "champion": state.champion,
@@ -33,6 +33,8 @@ def why(registry: Registry) -> dict[str, Any]:
         "pinned": _brief(state.pinned),
         "frozen": _brief(state.frozen),
         "awaiting": sorted(state.awaiting),
+        "cleared": list(state.cleared),
+        "rollout": _brief(state.rollout),
         "last": _brief(log[-1]) if log else None,
         "history": [_brief(decision) for decision in history],
     }
@@ -85,6 +87,9 @@ def _text(story: dict[str, Any]) -> str:
         if story[name]:
             lines.append(f"It is {name} since {_minute(story[name])} by {story[name]['actor']}{_because(story[name])}.")
     lines += [f"Version {version[:12]} awaits approval." for version in story["awaiting"]]
+    lines += [f"Version {version[:12]} is cleared for a rollout." for version in story["cleared"]]
+    if story["rollout"]:
+        lines.append(f"Version {story['rollout']['version'][:12]} is being rolled out{_because(story['rollout'])}.")
     last = story["last"]
     if last and last != story["decision"]:
         about = f" version {last['version'][:12]}" if last["version"] else ""

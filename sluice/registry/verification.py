@@ -14,9 +14,10 @@ from sluice.registry.decision import BEGINNING, Decision
 from sluice.registry.formats import read_document
 from sluice.registry.keys import Keys
 from sluice.registry.log import entry_key
+from sluice.registry.moves import advance
 from sluice.registry.references import models, tombstones
 from sluice.registry.signing import fetch_signature, verify_folder
-from sluice.registry.state import State, advance
+from sluice.registry.state import State
 from sluice.registry.version import Version, fetch_version, load_version
 from sluice.storage import Store, blob_key
 
@@ -88,6 +89,9 @@ class _Check:
     def _log(self, model: str) -> Iterator[Decision]:
         names = sorted(self._store.keys(f"registry/{model}/log"))
         numbers = [int(name) for key in names if (name := key.rsplit("/", 1)[-1].removesuffix(".json")).isdigit()]
+        versions = self._tried(f"registry/{model}/log", self._store.versions, f"registry/{model}/log") or {}
+        for key in sorted(key for key, count in versions.items() if count > 1):
+            self._problem(key, f"was overwritten or deleted: the store holds {versions[key]} versions of it")
         previous: str | None = BEGINNING
         for number in range(1, max(numbers, default=0) + 1):
             key = entry_key(model, number)
@@ -139,7 +143,7 @@ class _Check:
         for decision in log:
             if decision.version and decision.version not in stored:
                 self._problem(entry_key(model, decision.number), f"its version {decision.version} is missing")
-        live = {d.version for d in log if d.kind in ("promoted", "approved", "rolled-back")}
+        live = {d.version for d in log if d.kind in ("promoted", "approved", "cleared", "rolled-back")}
         for digest in sorted(stored):
             self._version(model, digest, must_be_signed=digest in live)
 

@@ -60,7 +60,9 @@ class Writers:
         time.sleep(seconds)
         os.kill(next(int(line.split()[1]) for line in seen if line.startswith("writer")), signal.SIGKILL)
         while seen[-1] != "ended":
-            seen.append(lines.readline().strip())
+            line = lines.readline()
+            assert line, "the starter of the writers ended"
+            seen.append(line.strip())
         # A line that the kill cut in two confirms nothing.
         return [line[-64:] for line in seen if re.fullmatch(r"promoted \d+ [0-9a-f]{64}", line)]
 

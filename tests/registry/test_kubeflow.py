@@ -1,6 +1,6 @@
 """Versions in Kubeflow's model registry: its own client, against a small server that speaks its REST API.
 
-The real server needs MySQL or PostgreSQL; what is tested here is that the client's requests carry what they should.
+The server speaks the API of its newest releases; `test_kubeflow_real.py` has a real one, which speaks the one before.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from sluice.errors import RegistryError
 from sluice.registry import Registry, verify
-from sluice.registry.state import State, replay
+from sluice.registry.moves import replay
+from sluice.registry.state import State
 from sluice.settings.operation import Storage
 from sluice.storage import open_store
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -77,6 +78,46 @@ def test_a_file_added_or_taken_away_is_refused(signed: Registry, add: Add, tmp_p
     (tmp_path / "out" / "version.sig").unlink()
     with pytest.raises(IntegrityError, match="not signed"):
         verify_folder(tmp_path / "out", signed.keys)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.99])
+@pytest.mark.parametrize("part", ["payload", "signature"])
+def test_a_changed_signature_is_refused_in_words(
+    signed: Registry, add: Add, tmp_path: Path, part: str, share: float
+) -> None:
+    """Wherever in it a bit is changed, some of the libraries' errors say nothing.
+
+    The bit is one of the decoded bytes: the last character of base64 has bits that mean nothing.
+    """
+    version = add(signed, "a")
+    signed.decide("promoted", version=version.digest, expected_head=0)
+    folder = signed.fetch(version, tmp_path / "served")
+    bundle = json.loads((folder / "version.sig").read_bytes())
+    holder, name = (
+        (bundle["dsseEnvelope"], "payload") if part == "payload" else (bundle["dsseEnvelope"]["signatures"][0], "sig")
+    )
+    changed = bytearray(base64.b64decode(holder[name]))
+    changed[int(len(changed) * share)] ^= 1
+    holder[name] = base64.b64encode(changed).decode()
+    (folder / "version.sig").write_text(json.dumps(bundle))
+    assert signed.keys is not None
+    with pytest.raises(IntegrityError):
+        verify_folder(folder, signed.keys, version.digest)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.25, 0.5])
+def test_a_signature_with_a_changed_character_is_refused_in_words(
+    signed: Registry, add: Add, tmp_path: Path, share: float
+) -> None:
+    version = add(signed, "a")
+    signed.decide("promoted", version=version.digest, expected_head=0)
+    folder = signed.fetch(version, tmp_path / "served")
+    kept = (folder / "version.sig").read_bytes()
+    place = int(len(kept) * share)
+    (folder / "version.sig").write_bytes(kept[:place] + b"\x00" + kept[place + 1 :])
+    assert signed.keys is not None
+    with pytest.raises(IntegrityError):
+        verify_folder(folder, signed.keys, version.digest)
 
 
 def test_the_signature_of_one_version_is_none_for_another(signed: Registry, add: Add, tmp_path: Path) -> None:
