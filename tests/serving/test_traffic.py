@@ -13,12 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
-from serving_world import JSON, Deployed, WorldTables, body, deploy, instance
+from serving_world import JSON, WITHIN, Deployed, WorldTables, body, deploy, instance
+from stored_world import eventually
 
 from sluice.errors import RequestError
+from sluice.rollout import Traffic
 from sluice_serving.traffic.front import Front
 from sluice_serving.traffic.local import LocalTraffic
-from sluice_serving.traffic.protocol import Traffic
 
 V1 = "/v1/models/fraud:predict"
 
@@ -71,7 +72,7 @@ def test_requests_are_split_by_weight_over_one_connection(
 ) -> None:
     a, b = map(target, stubs)
     front.split({a: 80, b: 20})
-    with httpx.Client(base_url=front.address) as client:
+    with httpx.Client(base_url=front.address, timeout=WITHIN) as client:
         found = Counter(client.post("/x", content=b"y" * 100_000).json()["name"] for _ in range(200))
         assert 20 <= found[b[1]] <= 60
         front.split({a: 0, b: 100})
@@ -81,11 +82,11 @@ def test_requests_are_split_by_weight_over_one_connection(
 def test_without_a_version_or_with_a_dead_one_it_says_so(
     front: Front, stubs: list[http.server.ThreadingHTTPServer]
 ) -> None:
-    assert httpx.post(front.address, content=b"").status_code == 503
+    assert httpx.post(front.address, content=b"", timeout=WITHIN).status_code == 503
     stubs[0].shutdown()
     stubs[0].server_close()
     front.split({target(stubs[0]): 100})
-    answer = httpx.post(front.address, content=b"x")
+    answer = httpx.post(front.address, content=b"x", timeout=WITHIN)
     assert (answer.status_code, bool(answer.json()["error"])) == (503, True)
 
 
@@ -95,7 +96,7 @@ def test_draining_waits_for_requests_in_flight(front: Front, stubs: list[http.se
     answers: list[int] = []
 
     def ask() -> None:
-        with httpx.Client(base_url=front.address) as client:
+        with httpx.Client(base_url=front.address, timeout=WITHIN) as client:
             answers.extend(client.post("/x", content=b"y").status_code for _ in range(30))
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
@@ -139,7 +140,7 @@ def test_a_promotion_loses_no_request(world: WorldTables, deployed: Deployed, st
     def arguments(digest: str) -> Sequence[str]:
         return versions[digest].arguments(state)
 
-    with LocalTraffic(arguments, tmp_path / "logs") as traffic:
+    with LocalTraffic(arguments, tmp_path / "logs", ready_seconds=WITHIN) as traffic:
         traffic.promote(deployed.digest)
 
         def ask() -> None:
@@ -150,9 +151,10 @@ def test_a_promotion_loses_no_request(world: WorldTables, deployed: Deployed, st
 
         thread = threading.Thread(target=ask)
         thread.start()
+        eventually(lambda: seen)
         try:
             traffic.promote(other.digest)
-            sleep(0.3)
+            eventually(lambda: seen[-1][1] == other.digest)
         finally:
             done.set()
             thread.join()

@@ -24,13 +24,18 @@ _BROKEN = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, Valu
 
 
 class Front:
-    """The address that clients know, in a thread with an event loop of its own. `seed`: of the split."""
+    """The address that clients know, in a thread with an event loop of its own. `seed`: of the split.
+
+    `unanswered` counts the requests to each target that its server did not answer.
+    """
 
     def __init__(self, host: str, port: int, seed: int) -> None:
         self._random = random.Random(seed)
         self._targets: list[Target] = []
         self._weights: list[int] = []
         self._in_flight: Counter[Target] = Counter()
+        self.unanswered: Counter[Target] = Counter()
+        self._broken: dict[Target, float] = {}
         self._clients: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)
@@ -46,6 +51,14 @@ class Front:
             self._weights = [weight for weight in weights.values() if weight]
 
         self._run(switch())
+
+    def break_answers(self, target: Target, share: float) -> None:
+        """From now on fail this share of the requests to a target: a fault injected to see it found."""
+
+        async def inject() -> None:
+            self._broken[target] = share
+
+        self._run(inject())
 
     def drain(self, target: Target, timeout: float) -> bool:
         """Wait until all requests to a target are answered; False when some are not in `timeout` seconds."""
@@ -99,6 +112,9 @@ class Front:
         if not self._targets:
             return _unavailable("no version has weight")
         target = self._random.choices(self._targets, self._weights)[0]
+        if self._random.random() < self._broken.get(target, 0.0):
+            self.unanswered[target] += 1
+            return _unavailable("a fault was injected here")
         self._in_flight[target] += 1
         try:
             if target in pool:
@@ -110,6 +126,7 @@ class Front:
         except _BROKEN as error:
             if target in pool:
                 pool.pop(target)[1].close()
+            self.unanswered[target] += 1
             return _unavailable(f"the version's server does not answer: {type(error).__name__}")
         finally:
             self._in_flight[target] -= 1

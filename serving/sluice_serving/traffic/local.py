@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from sluice.errors import RequestError
 from sluice_serving.traffic.front import Front, Target
+from sluice_serving.traffic.observed import MetricsObserver
+from sluice_serving.traffic.pods import read_text
 from sluice_serving.traffic.process import ServerProcess
 
 _READY_SECONDS = 60.0
@@ -88,6 +90,17 @@ class LocalTraffic:
         for other in [known for known in self._servers if known != version]:
             self.retire(other)
 
+    def break_answers(self, version: str, share: float) -> None:
+        """Fail this share of the requests to a prepared version: a fault injected to see the rollout find it."""
+        self._front.break_answers(_target(self._servers[version]), share)
+
+    def observer(self) -> MetricsObserver:
+        """What the rollout watches: each server's metrics, and what the front got no answer to."""
+        return MetricsObserver(
+            self._metrics,
+            lambda version: self._front.unanswered[_target(self._servers[version])],
+        )
+
     def close(self) -> None:
         """Stop the front and every server."""
         self._front.close()
@@ -100,6 +113,12 @@ class LocalTraffic:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _metrics(self, version: str) -> dict[str, str]:
+        server = self._servers[version]
+        text = read_text(f"{server.address}/metrics")
+        # A process that took the place of another has counts of its own.
+        return {} if text is None else {f"{server.process.pid}": text}
 
     def _split(self) -> None:
         self._front.split({_target(self._servers[version]): weight for version, weight in self._weights.items()})

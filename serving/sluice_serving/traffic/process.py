@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -24,14 +25,19 @@ class ServerProcess:
     Args:
         arguments: of `python -m sluice_serving`, without the port: it takes a free one.
         log: receives what the server writes.
+        environment: variables beside those of this process.
     """
 
-    def __init__(self, arguments: Sequence[str], log: Path, *, port: int = 0) -> None:
+    def __init__(
+        self, arguments: Sequence[str], log: Path, *, port: int = 0, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "sluice_serving", *arguments, "--port", str(port)]
         with log.open("ab") as file:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=file, env={**os.environ, **(environment or {})}
+            )
         self.address = ""
         self.model = ""
 

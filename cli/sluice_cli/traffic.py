@@ -1,0 +1,41 @@
+"""The way to move traffic that a use case's settings name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sluice.registry import Registry
+from sluice.settings import UseCase
+from sluice_serving.cluster import Cluster
+from sluice_serving.traffic.knative import KnativeTraffic
+from sluice_serving.traffic.local import LocalTraffic
+from sluice_serving.traffic.standard import StandardTraffic
+
+
+@contextmanager
+def local_traffic(
+    settings: UseCase, registry: Registry, work: Path, online: Path, port: int = 0
+) -> Iterator[LocalTraffic]:
+    """Versions of a registry as processes on this machine, each fetched and verified before it starts."""
+
+    def arguments(version: str) -> Sequence[str]:
+        folder = registry.fetch(registry.version(version), work / "versions" / version)
+        places = ["--digest", version, "--keys", settings.storage.keys, "--online", str(online)]
+        ledger = settings.payloads.address
+        return [str(folder), *places, *(["--payloads", ledger] if ledger else [])]
+
+    with LocalTraffic(arguments, work / "logs", port=port, seed=settings.seed) as traffic:
+        yield traffic
+
+
+def cluster_traffic(settings: UseCase, sleep: Callable[[float], None] = time.sleep) -> StandardTraffic | KnativeTraffic:
+    """Versions on the cluster of the current context, or of the pod that this is.
+
+    Raises:
+        ClusterError: no cluster is configured.
+    """
+    kind = StandardTraffic if settings.rollout.where == "standard" else KnativeTraffic
+    return kind(Cluster.open(), settings.name, settings.rollout.cluster, sleep=sleep)

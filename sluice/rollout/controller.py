@@ -1,0 +1,248 @@
+"""Moves a cleared challenger to all traffic step by step, or back: what the evidence says, the log records.
+
+The order makes a kill at any moment safe. A step is in the log before it has traffic; a version taken back has lost its
+traffic before the log says so; a promotion is in the log before the weights follow. So `roll_out` called anew finds in
+the log where it was, and `settle` gives the traffic to whoever the log calls champion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sluice.errors import ConflictError, RegistryError, SluiceError
+from sluice.registry import Decision, Registry, State
+from sluice.rollout.counts import Counts, Observer
+from sluice.rollout.lease import Lease
+from sluice.rollout.traffic import Traffic
+from sluice.rollout.watch import Look, compare, slow_edge
+from sluice.settings.rollout import Rollout
+
+UNSEEN_LOOKS = 3
+"""Looks in a row at which nothing is seen of a challenger, while the champion is seen: then its servers are gone."""
+SIGNS_OF_LIFE = 6
+"""Looks without a sign of life after which a rollout counts as killed."""
+_TO_KNOW_P95 = 100
+"""Requests to the champion after which its p95 is known well enough."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: promoted, taken back by the evidence, or stopped from outside."""
+
+    kind: Literal["promoted", "taken-back", "stopped"]
+    version: str
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A look, for who watches: the step's percent, requests to the challenger in it, and the tests."""
+
+    percent: int
+    requests: int
+    looks: list[Look]
+
+
+class _Ended(Exception):  # noqa: N818
+    def __init__(self, kind: Literal["taken-back", "stopped"], reason: str, figures: dict[str, Any]) -> None:
+        super().__init__(reason)
+        self.kind, self.reason, self.figures = kind, reason, figures
+
+
+class Controller:
+    """Rolls a model's cleared versions out.
+
+    Args:
+        clock: the time, with a zone.
+        sleep: waits that many seconds.
+        show: is told of every look.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        traffic: Traffic,
+        observer: Observer,
+        policy: Rollout,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        show: Callable[[Shown], None] = lambda _shown: None,
+    ) -> None:
+        self._registry, self._traffic, self._observer, self._policy = registry, traffic, observer, policy
+        self._clock, self._sleep, self._show = clock, sleep, show
+        lasts = max(policy.look_every * SIGNS_OF_LIFE, timedelta(seconds=5))
+        self._lease = Lease(registry.store, registry.model, lasts=lasts, clock=clock)
+
+    def roll_out(self, version: str | None = None) -> Outcome:
+        """Roll out `version`, or the one cleared last; a rollout that was killed goes on at its step.
+
+        Raises:
+            RegistryError: nothing is cleared, or promotion is stopped.
+            ConflictError: another rollout of this model is under way, or has taken this one over.
+        """
+        self._lease.take()
+        try:
+            state = self._registry.state()
+            challenger = _challenger(state, version)
+            obstacle = state.obstacle(challenger, approved=True)
+            if state.rollout is not None and obstacle is not None:
+                # It was stopped while nobody led it.
+                return self._back(challenger, _Ended("stopped", obstacle, {"cause": "obstacle"}))
+            return self._lead(state, challenger)
+        finally:
+            self._lease.release()
+
+    def settle(self) -> None:
+        """Give all traffic to the champion that the log names, once it is ready."""
+        champion = _champion(self._registry.model, self._registry.state())
+        self._traffic.prepare(champion)
+        self._traffic.set_weights({champion: 100})
+
+    def tidy(self) -> None:
+        """Retire what nobody needs: all but the champion and, for a while, the one before, which may have to return.
+
+        Raises:
+            ConflictError: a rollout is under way.
+        """
+        idle = [version for version in self._traffic.weights() if version not in self._wanted()]
+        if not idle:
+            return
+        self._lease.take()
+        try:
+            for version in idle:
+                if version not in self._wanted():
+                    self._traffic.retire(version)
+        finally:
+            self._lease.release()
+
+    def _wanted(self) -> set[str | None]:
+        state, log = self._registry.state(), self._registry.log()
+        wanted = {state.champion, state.rollout.version if state.rollout is not None else None}
+        since = next((entry.time for entry in reversed(log) if entry.version == state.champion), None)
+        if len(state.live) > 1 and since is not None and self._clock() - since < self._policy.keep_previous:
+            wanted.add(state.live[-2])
+        return wanted
+
+    def _lead(self, state: State, challenger: str) -> Outcome:
+        champion = _champion(self._registry.model, state)
+        first = int(state.rollout.figures["step"]) if state.rollout is not None else 0
+        try:
+            self._prepare(challenger, champion, first)
+            for step in range(first, len(self._policy.steps)):
+                self._step(challenger, champion, step)
+        except _Ended as end:
+            return self._back(challenger, end)
+        except ConflictError:
+            raise
+        except SluiceError:
+            # Nobody may have traffic that nobody watches.
+            self._traffic.set_weights({champion: 100})
+            raise
+        decision = self._registry.settle(
+            "promoted", version=challenger, against=champion, reason=f"rolled out in {len(self._policy.steps)} steps"
+        )
+        self._traffic.set_weights({challenger: 100})
+        if not self._policy.keep_previous:
+            self._traffic.retire(champion)
+        return Outcome("promoted", challenger, decision)
+
+    def _prepare(self, challenger: str, champion: str, step: int) -> None:
+        self._record(challenger, step, "prepared")
+        try:
+            self._traffic.prepare(champion)
+            self._traffic.prepare(challenger)
+        except SluiceError as error:
+            raise _Ended("stopped", f"it does not get ready: {error.message}", {"cause": "not ready"}) from None
+
+    def _step(self, challenger: str, champion: str, step: int) -> None:
+        percent = self._policy.steps[step]
+        self._record(challenger, step, f"{percent} % of the traffic")
+        before = {version: self._observer.counts(version) for version in (challenger, champion)}
+        self._traffic.set_weights({champion: 100 - percent, challenger: percent})
+        end, slow, unseen = self._clock() + self._policy.max_duration, None, 0
+        while True:
+            self._sleep(self._policy.look_every.total_seconds())
+            self._lease.renew()
+            self._still_wanted(challenger, champion)
+            theirs = self._observer.counts(champion).since(before[champion])
+            try:
+                ours, unseen = self._observer.counts(challenger).since(before[challenger]), 0
+            except SluiceError as error:
+                unseen += 1
+                _gone_after(unseen, percent, error)
+                continue
+            slow = slow or (slow_edge(self._policy, theirs) if theirs.requests >= _TO_KNOW_P95 else None)
+            self._judge(percent, ours, theirs, slow)
+            if ours.requests >= self._policy.min_requests:
+                return None
+            if self._clock() >= end:
+                return self._short(percent, ours)
+
+    def _judge(self, percent: int, ours: Counts, theirs: Counts, slow: float | None) -> None:
+        looks = compare(self._policy, ours, theirs, slow)
+        self._show(Shown(percent, ours.requests, looks))
+        violated = [look for look in looks if look.violated]
+        if violated:
+            worst = max(violated, key=lambda look: look.least - look.tolerance)
+            figures = {
+                "cause": "evidence",
+                "percent": percent,
+                "requests": ours.requests,
+                "looks": [asdict(look) for look in violated],
+            }
+            raise _Ended("taken-back", f"at {percent} % after {ours.requests} requests: {worst.words()}", figures)
+
+    def _short(self, percent: int, ours: Counts) -> None:
+        if self._policy.when_short == "take-back":
+            said = f"only {ours.requests} requests at {percent} % in {self._policy.max_duration}"
+            wanted = f"{self._policy.min_requests} are wanted"
+            raise _Ended("stopped", f"{said}, {wanted}", {"cause": "time", "requests": ours.requests})
+
+    def _still_wanted(self, challenger: str, champion: str) -> None:
+        state = self._registry.state()
+        if state.champion != champion or state.rollout is None or state.rollout.version != challenger:
+            raise _Ended("stopped", "the champion changed", {"cause": "champion"})
+        obstacle = state.obstacle(challenger, approved=True)
+        if obstacle is not None:
+            raise _Ended("stopped", obstacle, {"cause": "obstacle"})
+
+    def _back(self, challenger: str, end: _Ended) -> Outcome:
+        self.settle()
+        state = self._registry.state()
+        if state.rollout is not None and state.rollout.version == challenger:
+            decision = self._registry.note("taken-back", version=challenger, reason=end.reason, figures=end.figures)
+        else:
+            decision = self._registry.log()[-1]
+        if state.champion != challenger:
+            self._traffic.retire(challenger)
+        return Outcome(end.kind, challenger, decision)
+
+    def _record(self, challenger: str, step: int, reason: str) -> None:
+        figures = {"step": step, "percent": self._policy.steps[step]}
+        self._registry.note("canary", version=challenger, reason=reason, figures=figures)
+
+
+def _gone_after(unseen: int, percent: int, error: SluiceError) -> None:
+    if unseen >= UNSEEN_LOOKS:
+        figures = {"cause": "evidence", "percent": percent, "looks": []}
+        raise _Ended("taken-back", f"at {percent} % it is not seen any more: {error.message}", figures) from None
+
+
+def _champion(model: str, state: State) -> str:
+    if state.champion is None:
+        raise RegistryError(f"{model} has no champion", "run `sluice run` first")
+    return state.champion
+
+
+def _challenger(state: State, version: str | None) -> str:
+    if state.rollout is not None and version in (None, state.rollout.version):
+        return str(state.rollout.version)
+    wanted = version or (state.cleared[-1] if state.cleared else None)
+    if wanted is None or wanted not in state.cleared:
+        known = ", ".join(one[:12] for one in state.cleared) or "none"
+        raise RegistryError(f"which version? Cleared for a rollout: {known}", "run the gate, or name one of these")
+    return wanted
