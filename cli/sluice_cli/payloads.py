@@ -1,0 +1,140 @@
+"""`sluice payloads …`: the payload ledger's receiver on this machine, who may write to it, and how it is kept small."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.table import Table
+
+from sluice.ledger import answers, compact, expire
+from sluice.ledger.layout import partitions
+from sluice.settings import UseCase
+from sluice.storage import open_store
+from sluice_cli.console import out
+from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
+
+CALLERS = "callers.yaml"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the group."""
+    group = typer.Typer(no_args_is_help=True, help="The payload ledger: what the endpoint answered, and why.")
+    for verb in (receive, admit, show, compact_files, expire_days):
+        group.command({compact_files: "compact", expire_days: "expire"}.get(verb))(verb)
+    app.add_typer(group, name="payloads")
+
+
+def receive(
+    use_case: UseCaseFile,
+    overlay: Overlay = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one")] = 0,
+    store: Store = None,
+    work: Work = WORK,
+) -> None:
+    """Take events for this use case's store until Ctrl-C; who may send them: `sluice payloads admit`."""
+    settings = load(use_case, overlay, store=store)
+    place = work / "payloads"
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        file.write(settings.payloads.model_dump_json())
+        file.flush()
+        command = [
+            sys.executable,
+            "-m",
+            "sluice_serving.payloads",
+            "--spool",
+            str(place / "spool"),
+            "--port",
+            str(port),
+        ]
+        command += ["--callers", str(place / CALLERS), "--settings", file.name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(settings)) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if line:
+                address = json.loads(line)["address"]
+                out.print(f"the payload ledger takes events at {address}/models/{settings.name}")
+                out.print(f"  a server sends them with payloads.address: {address}; metrics: {address}/metrics")
+            try:
+                raise typer.Exit(process.wait())
+            except KeyboardInterrupt:
+                process.wait()
+
+
+def admit(
+    name: Annotated[str, typer.Argument(help="Name of the caller; it is stored beside each event")],
+    model: Annotated[list[str] | None, typer.Option(help="Only this model's events; once or more")] = None,
+    work: Work = WORK,
+) -> None:
+    """Let a caller write: prints its new token, whose SHA-256 alone is kept. An old one of that name ends."""
+    from sluice_serving.payloads.callers import admit as admit_caller
+
+    path = work / "payloads" / CALLERS
+    typer.echo(admit_caller(path, name, model or None))
+    typer.echo(f"{name} is in {path}; give the server this token as SLUICE_PAYLOADS_TOKEN", err=True)
+
+
+def show(
+    use_case: UseCaseFile,
+    overlay: Overlay = None,
+    days: Annotated[int, typer.Option(min=1, help="How many days back")] = 7,
+    store: Store = None,
+) -> None:
+    """What the ledger holds of the last days, by day and version."""
+    settings = load(use_case, overlay, store=store)
+    place, now = open_store(settings.storage), datetime.now(UTC)
+    table = Table("day", "version", "answers", "mean score", "unknown", "stale", "unanswered")
+    for back in reversed(range(days)):
+        start = (now - timedelta(days=back)).replace(hour=0, minute=0, second=0, microsecond=0)
+        found = answers(
+            place, settings.name, start, start + timedelta(days=1), answer_within=settings.payloads.answer_within
+        )
+        for (version,), rows in found.frame.group_by("version", maintain_order=True):
+            flags = (str(int(rows.get_column(flag).sum() or 0)) for flag in ("unknown", "stale"))
+            mean = rows.select(pl.col("score").mean()).item()
+            table.add_row(f"{start:%Y-%m-%d}", str(version)[:12], f"{rows.height:,}", f"{mean:.4f}", *flags, "")
+        if found.unanswered.height:
+            table.add_row(f"{start:%Y-%m-%d}", "", "", "", "", "", f"{found.unanswered.height:,}")
+    out.print(table)
+
+
+def compact_files(use_case: UseCaseFile, overlay: Overlay = None, store: Store = None) -> None:
+    """Write small files together. Readers and receivers may run meanwhile; a run that was killed is simply repeated."""
+    settings = load(use_case, overlay, store=store)
+    place = open_store(settings.storage)
+    done = compact(place, settings.name, settings.payloads, now=datetime.now(UTC))
+    held = len(partitions(place, settings.name))
+    out.print(f"{done.before} files are {done.after} in {held} partitions; {done.rows} copies of rows removed")
+
+
+def expire_days(
+    use_case: UseCaseFile,
+    overlay: Overlay = None,
+    keep_days: Annotated[float | None, typer.Option(min=0, help="Instead of payloads.keep")] = None,
+    store: Store = None,
+) -> None:
+    """Remove days that are older than `payloads.keep`, for good."""
+    settings = load(use_case, overlay, store=store)
+    keep = settings.payloads.keep if keep_days is None else timedelta(days=keep_days)
+    gone = expire(open_store(settings.storage), settings.name, keep, now=datetime.now(UTC))
+    for partition in gone:
+        out.print(partition.prefix)
+    out.print(f"removed {len(gone)} partitions that ended more than {keep.days} days ago")
+
+
+def _environment(settings: UseCase) -> dict[str, str]:
+    storage = settings.storage
+    told = {
+        "SLUICE_STORE_URL": storage.url,
+        "SLUICE_STORE_ENDPOINT": storage.endpoint or "",
+        "SLUICE_STORE_REGION": storage.region,
+        "SLUICE_STORE_ALLOW_HTTP": str(storage.allow_http).lower(),
+    }
+    return {**os.environ, **told}

@@ -1,0 +1,120 @@
+"""`python -m sluice_serving.payloads --spool FOLDER --callers FILE`: the receiver, one process."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import uvicorn
+import yaml
+from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
+
+from sluice.errors import SettingsError, SluiceError
+from sluice.settings.payloads import Payloads
+from sluice.storage import Store, open_store
+from sluice_serving.environment import storage_from
+from sluice_serving.listening import listen
+from sluice_serving.payloads.application import Application
+from sluice_serving.payloads.callers import Callers
+from sluice_serving.payloads.metrics import ReceiverMetrics
+from sluice_serving.payloads.receiver import Receiver
+from sluice_serving.payloads.shipping import Shipper
+from sluice_serving.payloads.spool import Spool
+from sluice_serving.saying import Saying
+
+FAILED = 1
+ANSWER_WITHIN = timedelta(seconds=10)
+_KEPT_SECONDS = 90
+"""A sender's connection may be quiet for this long: Go's client lets go of one after 90 s itself."""
+_GRACE_SECONDS, _SHIP_SECONDS = 10, 15.0
+"""After SIGTERM: for requests in flight, and for what is in the spool; the rest stays there."""
+
+
+def main(words: list[str]) -> int:
+    """Take events until told to stop; the exit code says why it did not start."""
+    given = _parser().parse_args(words)
+    try:
+        serve(given)
+    except (SluiceError, OSError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Listen and take events until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError, StoreError: settings, callers, spool or store are not what they have to be.
+    """
+    settings = read_settings(given.settings)
+    callers = Callers(given.callers)
+    store = open_store(storage_from(os.environ), answer_within=ANSWER_WITHIN)
+    spool = Spool(given.spool, settings.remember)
+    try:
+        _run(settings, callers, store, spool, given)
+    finally:
+        spool.close()
+
+
+def read_settings(path: Path | None) -> Payloads:
+    """The settings in a YAML file that holds what a use case has under `payloads`; without one, the defaults."""
+    if path is None:
+        return Payloads()
+    try:
+        return Payloads.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise SettingsError(str(path), lines) from None
+    except yaml.YAMLError:
+        raise SettingsError(str(path), ["is no YAML"]) from None
+
+
+def _run(settings: Payloads, callers: Callers, store: Store, spool: Spool, given: argparse.Namespace) -> None:
+    metrics = ReceiverMetrics(CollectorRegistry())
+    shipper = Shipper(store, spool, metrics, Saying(sys.stderr))
+    receiver = Receiver(settings, spool, metrics, shipper.wake)
+    application = Application(
+        settings, receiver, callers, ships=lambda: shipper.alive, ends=lambda: shipper.finish(_SHIP_SECONDS)
+    )
+    listener = listen(given.host, given.port)
+    config = uvicorn.Config(
+        application,
+        access_log=False,
+        log_level=logging.WARNING,
+        lifespan="on",
+        timeout_keep_alive=_KEPT_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        server_header=False,
+        date_header=False,
+    )
+    shipper.start()
+    address = "http://{}:{}".format(*listener.getsockname()[:2])
+    print(json.dumps({"address": address}), flush=True)
+    # uvicorn hands a signal on once it has stopped; whoever stops the receiver means no more than that.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, lambda *_: None)
+    uvicorn.Server(config).run([listener])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sluice_serving.payloads", description="The payload ledger's receiver; store: SLUICE_STORE_URL …"
+    )
+    parser.add_argument("--spool", type=Path, required=True, help="folder on a volume that outlives the process")
+    parser.add_argument("--callers", type=Path, required=True, help="file of who may write; docs/payload-ledger.md")
+    parser.add_argument("--settings", type=Path, help="YAML with what a use case has under `payloads`")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0: a free one")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
