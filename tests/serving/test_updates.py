@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice_serving.lagging import APPLIED, lag_groups, lagging
 from sluice_serving.replay import equal_bits
 from sluice_serving.updates import Updates
 
@@ -62,23 +59,6 @@ def test_one_updater_keeps_the_order_and_waits_for_a_batch() -> None:
     assert recorder.events == []
     due.add(True, 9, [("card", "x")])
     assert (recorder.events, recorder.labels) == (["5", "1"], ["9"])
-
-
-@given(st.integers(0, 1000), st.integers(1, 60))
-def test_no_event_is_asked_in_the_lag_of_another_of_its_group(seed: int, count: int) -> None:
-    random = np.random.default_rng(seed)
-    times = pl.Series(np.sort(random.integers(0, 10**8, count))).cast(pl.Datetime("us", "UTC"))
-    keys = pl.DataFrame({"card": random.integers(0, 3, count), "terminal": random.integers(0, 4, count)})
-    events = keys.cast(pl.String).with_columns(event_id=pl.Series(range(count)).cast(pl.String), arrival=times)
-    late = lagging(events, timedelta(seconds=20), seed)
-
-    group = lag_groups(late, ["card", "terminal"])
-
-    asked, applied = (late.get_column(n).cast(pl.Int64).to_numpy() for n in ("arrival", APPLIED))
-    assert (applied >= asked).all()
-    same_key = np.logical_or(*(np.equal.outer(*[late.get_column(n).to_numpy()] * 2) for n in ("card", "terminal")))
-    in_lag = (asked[:, None] < asked[None, :]) & (asked[None, :] < applied[:, None])
-    assert not (same_key & in_lag & np.equal.outer(group, group)).any()
 
 
 def test_bits_differ_where_values_do_not() -> None:
