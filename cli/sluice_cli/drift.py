@@ -1,0 +1,58 @@
+"""`sluice drift`: has the world moved since the champion was trained?"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sluice_cli.console import out, run_progress
+from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verb."""
+    app.command()(drift)
+
+
+def drift(
+    use_case: UseCaseFile,
+    source: Annotated[str, typer.Argument(metavar="TABLE", help="Days to look at: feature rows or raw events")],
+    overlay: Overlay = None,
+    history: Annotated[Path | None, typer.Option(help="Folder with events and labels before (`sluice ingest`)")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder of drift.html and drift.json")] = None,
+    store: Store = None,
+    work: Work = WORK,
+) -> None:
+    """Compare a table with what the champion was trained on: features, all of them together, and scores.
+
+    Ends with status 0 when nothing moved beyond what is usual, 3 when something did, 4 when a column is broken.
+    """
+    from sluice.report.drift import drift_table, drift_text, write_drift_report
+    from sluice.watch.drift import detect
+    from sluice.watch.reference import read_reference
+    from sluice.watch.window import window_rows
+    from sluice_cli.endpoint import fetch_champion
+    from sluice_cli.people import registry_for
+
+    settings = load(use_case, overlay, store=store)
+    now = datetime.now(UTC)
+    with run_progress() as listen:
+        fetched = fetch_champion(settings, work)
+        servable = fetched.servable()
+        reference = read_reference(registry_for(settings), fetched.digest)
+        listen.work("drift")("rows", 0, 0, "features and scores of the window")
+        window = window_rows(servable, source, now=now, history=history)
+        found = detect(
+            settings.watch, servable.schema, reference, window, seed=settings.seed, progress=listen.work("drift")
+        )
+    out.print(drift_table(found))
+    out.print(drift_text(found))
+    target = folder or work / "drift" / now.strftime("%Y%m%d-%H%M%S")
+    report = write_drift_report(found, target, model=settings.name, version=fetched.digest, written=now)
+    (target / "drift.json").write_text(json.dumps(found.document | {"version": fetched.digest}, indent=1))
+    out.print(f"report {report}")
+    raise typer.Exit({"quiet": 0, "drift": 3, "data-fault": 4}[found.verdict])
