@@ -2,30 +2,37 @@
 
     python bench/serving.py [--requests 3000] [--cards 2000] [--days 40]
 
-One simulated history is materialised into SQLite; requests are the events of the day after it, in order. The server
-runs on one core, the client on the others. "without look-up" is the same server and graph with the amount instead of
-every feature; ONNX Runtime is called in this process. Latencies are of one connection that waits for each answer,
-requests a second of four at once. CPU is what the server's process used for a request, which other load on the machine
-changes least. Ratios are to the server without look-up.
+One simulated history is materialised into SQLite and, where it is installed, into Redis; requests are the events of the
+day after it, in order. The server runs on one core, the client on the others. "without look-up" is the same server and
+graph with the amount instead of every feature; ONNX Runtime is called in this process. Latencies are of one connection
+that waits for each answer, requests a second of four at once. CPU is what the server's process used for a row,
+which other load on the machine changes least. Ratios are to the server without look-up. Feast's feature server, which
+only looks stored numbers up, runs as it does by itself, on any core.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import os
-import platform
+import shutil
+import socket
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
 import polars as pl
+from feast_server import ask_feast, feast_server, requests
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 
@@ -58,6 +65,7 @@ class Measured:
     p99_ms: float
     rate: float
     cpu_ms: float
+    rows: int = 1
 
 
 def main() -> None:
@@ -77,9 +85,16 @@ def main() -> None:
         lines = []
         with server(case, folder / "with", folder / "online", graph, names) as running:
             lines.append(measure("V1 with look-up", running, case.name, v1))
-            lines.append(measure("V1 with look-up, 50 rows a request", running, case.name, batches(v1, 50)))
+            lines.append(measure("V1 with look-up, 50 rows a request", running, case.name, batches(v1, 50), rows=50))
+            for size in (1, 10, 50, 200):
+                text = f"V2 with look-up, {size} rows a request" if size > 1 else "V2 with look-up"
+                lines.append(measure(text, running, case.name, tensors(events.head(given.requests), size), "V2", size))
+        with redis() as address:
+            if address:
+                lines.append(in_redis(address, folder / "redis", given, graph, names))
         with server(without_windows(case, len(names)), folder / "without", folder / "none", graph, None) as running:
             lines.append(measure("V1 without look-up", running, case.name, v1))
+        lines.append(feast_alone(folder / "feast", events.head(given.requests)))
         lines.append(bare(graph, len(names), given.requests))
     show(lines)
 
@@ -92,6 +107,35 @@ def materialise(case: UseCase, folder: Path, cards: int, days: int) -> pl.DataFr
     history = known.events.filter(pl.col("event_time") < last), known.labels.filter(pl.col("label_time") < last)
     OnlineFeatures.open(case, folder / "online", root=ROOT).materialise(*history)
     return known.events.filter(pl.col("event_time") >= last)
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """host:port of a redis-server of our own while the block lasts; empty where the program is not here."""
+    program = shutil.which("redis-server")
+    if program is None:
+        yield ""
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [program, "--port", str(port), "--save", "", "--loglevel", "warning"], stdout=subprocess.DEVNULL
+    )
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def in_redis(address: str, folder: Path, given: argparse.Namespace, graph: bytes, names: list[str]) -> Measured:
+    """The same requests with the same state in Redis."""
+    places = {"features.online.store": "redis", "features.online.address": address}
+    case = read_use_case(ROOT / "use_cases" / "fraud.yaml", places)
+    events = materialise(case, folder, given.cards, given.days)
+    with server(case, folder / "with", folder / "online", graph, names) as running:
+        return measure("V1 with look-up in Redis", running, case.name, bodies(events.head(given.requests)))
 
 
 def without_windows(case: UseCase, width: int) -> UseCase:
@@ -156,23 +200,70 @@ def batches(single: list[bytes], size: int) -> list[bytes]:
     return [orjson.dumps({"instances": rows[i : i + size]}) for i in range(0, len(rows), size)]
 
 
-def measure(name: str, running: ServerProcess, model: str, sent: list[bytes]) -> Measured:
+def tensors(events: pl.DataFrame, size: int) -> list[bytes]:
+    """V2 bodies of `size` rows: a tensor a field, only the scores asked for."""
+    time_text = pl.col("event_time").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    rows = events.select("event_id", time_text, "card", "terminal", pl.col("amount") / 100)
+    kinds = ("BYTES", "BYTES", "BYTES", "BYTES", "FP64")
+    made = []
+    for part in rows.iter_slices(size):
+        inputs = [
+            {"name": column.name, "shape": [part.height], "datatype": kind, "data": column.to_list()}
+            for column, kind in zip(part.get_columns(), kinds, strict=True)
+        ]
+        made.append(orjson.dumps({"inputs": inputs, "outputs": [{"name": "scores"}]}))
+    return made
+
+
+def measure(
+    name: str, running: ServerProcess, model: str, sent: list[bytes], protocol: str = "V1", rows: int = 1
+) -> Measured:
     """One connection for latencies, then several for requests a second."""
-    address = running.address
-    ask(address, model, sent[:200])
-    used = cpu_seconds(running)
-    took = np.array(ask(address, model, sent)) * 1e3
-    used = cpu_seconds(running) - used
+    asking = ask if protocol == "V1" else ask_v2
+    return timed(name, lambda part: asking(running.address, model, part), sent, running.process.pid, rows)
+
+
+def timed(name: str, asking: Callable[[list[bytes]], list[float]], sent: list[bytes], pid: int, rows: int) -> Measured:
+    """Latencies and CPU of one connection, then requests a second of several."""
+    asking(sent[:200])
+    used = cpu_seconds(pid)
+    took = np.array(asking(sent)) * 1e3
+    used = cpu_seconds(pid) - used
     started = time.perf_counter()
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        list(pool.map(lambda i: ask(address, model, sent[i::CONNECTIONS]), range(CONNECTIONS)))
+        list(pool.map(lambda i: asking(sent[i::CONNECTIONS]), range(CONNECTIONS)))
     rate = len(sent) / (time.perf_counter() - started)
-    return Measured(name, *np.percentile(took, [50, 99]), rate, used * 1e3 / len(sent))
+    return Measured(name, *np.percentile(took, [50, 99]), rate, used * 1e3 / len(sent), rows)
 
 
-def cpu_seconds(running: ServerProcess) -> float:
+def feast_alone(folder: Path, events: pl.DataFrame) -> Measured:
+    """Feast's feature server: twelve stored numbers of a card, no windows and no model."""
+    cards = events.get_column("card").to_list()
+    with feast_server(folder, sorted(set(cards))) as (host, port, pid):
+        return timed(
+            "Feast's feature server, look-up alone", lambda part: ask_feast(host, port, part), requests(cards), pid, 1
+        )
+
+
+def ask_v2(address: str, model: str, sent: list[bytes]) -> list[float]:
+    """Seconds that each V2 request took."""
+    place, took = urlsplit(address), []
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
+    for body in sent:
+        started = time.perf_counter()
+        connection.request("POST", f"/v2/models/{model}/infer", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        data = response.read()
+        took.append(time.perf_counter() - started)
+        if response.status != 200:
+            raise SystemExit(f"V2: {response.status}: {data[:300]!r}")
+    connection.close()
+    return took
+
+
+def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
-    fields = Path(f"/proc/{running.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -202,13 +293,13 @@ def bare(graph: bytes, width: int, count: int) -> Measured:
 def show(lines: list[Measured]) -> None:
     """The table."""
     plain = next(line for line in lines if line.name == "V1 without look-up")
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    table = Table(title=f"one server on one core ({machine})")
-    for column in ("", "p50 ms", "p99 ms", "requests/s", "CPU ms", "p50 ratio", "requests/s ratio", "CPU ratio"):
+    table = Table(title=f"one server on one core ({machine()})")
+    for column in ("", "p50 ms", "p99 ms", "requests/s", "rows/s", "CPU ms a row", "p50 ratio", "rows/s ratio"):
         table.add_column(column, justify="left" if not column else "right")
     for line in lines:
-        pairs = (line.p50_ms, plain.p50_ms), (line.rate, plain.rate), (line.cpu_ms, plain.cpu_ms)
-        figures = f"{line.p50_ms:.3f}", f"{line.p99_ms:.3f}", f"{line.rate:,.0f}", f"{line.cpu_ms:.3f}"
+        pairs = (line.p50_ms, plain.p50_ms), (line.rate * line.rows, plain.rate)
+        figures = f"{line.p50_ms:.3f}", f"{line.p99_ms:.3f}", f"{line.rate:,.0f}", f"{line.rate * line.rows:,.0f}"
+        figures = *figures, f"{line.cpu_ms / line.rows:.3f}"
         table.add_row(line.name, *figures, *(f"{mine / other:.2f}" for mine, other in pairs))
     Console(width=120).print(table)
 

@@ -1,63 +1,120 @@
-"""`python -m sluice_serving FOLDER --digest D --keys FOLDER --online FOLDER`: one version, one process."""
+"""`python -m sluice_serving FOLDER --digest D …` or `--store --model M --version V …`: one version, one process."""
 
 from __future__ import annotations
 
-import argparse
+import os
+import signal
 import sys
-from pathlib import Path
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, NoReturn, TypeVar
 
 from sluice.errors import IntegrityError, SluiceError
 from sluice.features.quick import quick_feast
 from sluice.registry.keys import Keys
-from sluice_serving.version import load_servable
+from sluice.registry.servable import load_servable
+from sluice_serving.arguments import Arguments, read_arguments
+from sluice_serving.environment import PAYLOADS_TOKEN, with_redis
+from sluice_serving.fetching import fetch, open_for_reading, patiently
+from sluice_serving.listening import listen
+from sluice_serving.saying import Saying
+from sluice_serving.waiting import WaitingRoom
 
+T = TypeVar("T")
 REFUSED, FAILED = 3, 1
 """Exit codes: the version is not what digest or signature say; anything else that keeps the server from starting."""
+STORE_PORT = 8080
 
 
-def main(arguments: list[str]) -> int:
+class Stopped(BaseException):
+    """The server was told to stop before it served."""
+
+
+def main(words: list[str]) -> int:
     """Serve until told to stop; the exit code says why it did not start."""
-    given = _parser().parse_args(arguments)
+    given = read_arguments(words)
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]
     try:
-        keys = None if given.digest_only else Keys.open(given.keys)
-        servable = load_servable(given.folder, given.digest, keys)
-        # The rest is slow to import, and a refusal needs none of it.
-        quick_feast()
-        from sluice_serving.server import serve
-
-        serve(
-            servable,
-            given.online,
-            host=given.host,
-            port=given.port,
-            root=given.root,
-            announce=sys.stdout,
-            pseudonym_key=given.pseudonym_key.read_bytes() if given.pseudonym_key else None,
-        )
+        (_serve_folder if given.source.folder else _serve_from_store)(given)
     except IntegrityError as error:
         print(error, file=sys.stderr)
         return REFUSED
     except (SluiceError, OSError) as error:
         print(error, file=sys.stderr)
         return FAILED
+    except Stopped:
+        return 0
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sluice_serving", description=__doc__)
-    parser.add_argument("folder", type=Path, help="a version's folder, as the registry fetches it")
-    parser.add_argument("--digest", required=True, help="the version's digest; anything else is refused")
-    parser.add_argument("--online", required=True, type=Path, help="the folder of the online store")
-    trust = parser.add_mutually_exclusive_group(required=True)
-    trust.add_argument("--keys", type=Path, help="folder of the public keys (gate.pub) that are trusted")
-    trust.add_argument("--digest-only", action="store_true", help="trust the digest without a signature")
-    parser.add_argument("--root", type=Path, help="folder of the feature repository's path; default: here")
-    parser.add_argument("--pseudonym-key", type=Path, help="file with the secret for hashed personal columns")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
-    parser.add_argument("--port", type=int, help="port to listen on; 0: a free one; default: serving.port")
-    return parser
+def _serve_folder(given: Arguments) -> None:
+    assert given.source.folder is not None
+    keys = Keys.open(given.keys) if given.keys else None
+    servable = load_servable(given.source.folder, given.source.digest, keys)
+    # The rest is slow to import, and a refusal needs none of it.
+    quick_feast()
+    from sluice_serving.server import serve
+
+    port = servable.use_case.serving.port if given.port is None else given.port
+    serve(servable, given.online, lambda: listen(given.host, port), **_common(given))
+
+
+def _serve_from_store(given: Arguments) -> None:
+    """Listens at once; until the version is here the server is alive and not ready."""
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, _stop)
+    assert given.keys is not None
+    keys = Keys.open(given.keys)
+    registry = open_for_reading(given.source, keys, os.environ)
+    room = WaitingRoom(listen(given.host, STORE_PORT if given.port is None else given.port))
+    saying = Saying(sys.stderr)
+
+    def say(reason: str) -> None:
+        room.why = reason
+        saying(reason)
+
+    source = given.source
+    servable = _in_background(lambda: patiently(lambda: fetch(registry, source.digest, source.work, keys), say))
+    room.why = "starting"
+    quick_feast()
+    from sluice_serving.server import serve
+
+    servable = replace(servable, use_case=with_redis(servable.use_case, os.environ))
+    serve(servable, given.online, room.leave, **_common(given))
+
+
+def _common(given: Arguments) -> dict[str, Any]:
+    key = given.pseudonym_key.read_bytes() if given.pseudonym_key else None
+    token = os.environ.get(PAYLOADS_TOKEN, "")
+    return {
+        "root": given.root,
+        "linger": given.linger,
+        "announce": sys.stdout,
+        "payloads": given.payloads,
+        "payloads_token": token,
+        "pseudonym_key": key,
+    }
+
+
+def _in_background(work: Callable[[], T]) -> T:
+    """What `work` gives, from a thread: this one hears signals meanwhile, however long the store takes to answer."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="fetching", daemon=True).start()
+    return outcome.result()
+
+
+def _stop(*_: Any) -> NoReturn:
+    raise Stopped
 
 
 if __name__ == "__main__":

@@ -51,7 +51,6 @@ class Identity:
     version: str
     features: tuple[str, ...]
     classes: tuple[str, ...] = ()
-    started: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def v1_answer(identity: Identity, scored: Scored, now: datetime) -> dict[str, Any]:

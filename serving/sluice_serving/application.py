@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -28,9 +29,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sluice.errors import FeatureError, RequestError, SluiceError, StoreError
+from sluice_serving.leaving import LeavingServer
 from sluice_serving.limits import Limits
 from sluice_serving.model import SluiceModel
 from sluice_serving.openapi import describe
+from sluice_serving.payloads.sending import PayloadLogger, PayloadSender
 
 logger = logging.getLogger("sluice.serving")
 
@@ -38,10 +41,20 @@ logger = logging.getLogger("sluice.serving")
 class VerifiedDataPlane(DataPlane):  # type: ignore[misc]
     """KServe's data plane; bodies that cannot be decoded are the caller's mistake, whatever raised."""
 
+    leaving: Callable[[], bool] = staticmethod(lambda: False)
+
     async def ready(self) -> bool:
-        """The server is ready when every model is."""
+        """The server is ready when every model is, and while it is not about to stop."""
+        if self.leaving():
+            return False
         models = self.model_registry.get_models().values()
         return all([await model.healthy() for model in models])
+
+    async def model_ready(self, model_name: str, disable_predictor_health_check: bool = False) -> bool:
+        """Whether a model is ready. KServe sets the flag for a request's sake: requests are answered to the end."""
+        if self.leaving() and not disable_predictor_health_check:
+            return False
+        return bool(await super().model_ready(model_name, disable_predictor_health_check))
 
     def decode(self, body: Any, headers: Any, *args: Any, **kwargs: Any) -> Any:
         """KServe's decoding, where broken cloud events and binary tensors are 400 too."""
@@ -77,6 +90,8 @@ class RestServer(RESTServer):  # type: ignore[misc]
     """KServe's REST server on a socket of ours, with our refusals, limits and description."""
 
     model: SluiceModel
+    linger: float = 0.0
+    sender: PayloadSender | None = None
 
     def create_application(self) -> None:
         """Builds a fresh application; KServe's own is one module-wide object."""
@@ -91,7 +106,8 @@ class RestServer(RESTServer):  # type: ignore[misc]
         generic = app.openapi()
         description = describe(generic, self.model)
         app.openapi = lambda: description  # type: ignore[method-assign]
-        self.config.app = Limits(app, self.model)
+        logged = app if self.sender is None else PayloadLogger(app, self.sender)
+        self.config.app = Limits(logged, self.model, self.dataplane.leaving)
 
     def _register_endpoints(self, app: FastAPI) -> None:
         """KServe's endpoints but for explain, load and unload: whoever loads a version verifies it."""
@@ -114,6 +130,8 @@ class RestServer(RESTServer):  # type: ignore[misc]
 
     async def start(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves until SIGTERM or SIGINT; requests in flight are answered first."""
+        self._server = LeavingServer(self.config, self.linger)
+        self.dataplane.leaving = lambda: self._server.leaving
         self.create_application()
         await self._server.serve(sockets=sockets)
 
@@ -121,7 +139,9 @@ class RestServer(RESTServer):  # type: ignore[misc]
 class Server(ModelServer):  # type: ignore[misc]
     """KServe's model server on one socket: REST in one process (a version is one process; no gRPC)."""
 
-    def __init__(self, listener: socket.socket, grace_seconds: int) -> None:
+    def __init__(
+        self, listener: socket.socket, grace_seconds: int, linger: float = 0.0, sender: PayloadSender | None = None
+    ) -> None:
         super().__init__(
             http_port=listener.getsockname()[1],
             workers=1,
@@ -129,7 +149,7 @@ class Server(ModelServer):  # type: ignore[misc]
             enable_latency_logging=False,
             grace_period=grace_seconds,
         )
-        self._listener = listener
+        self._listener, self._linger, self._sender = listener, linger, sender
         self.dataplane = VerifiedDataPlane(model_registry=self.registered_models)
 
     def start(self, models: list[SluiceModel]) -> None:
@@ -138,7 +158,7 @@ class Server(ModelServer):  # type: ignore[misc]
         rest = RestServer(
             "", self.dataplane, self.model_repository_extension, self.http_port, grace_period=self.grace_period
         )
-        rest.model = models[0]
+        rest.model, rest.linger, rest.sender = models[0], self._linger, self._sender
         rest.config.access_log = False
         self._rest_server = rest
         asyncio.run(self._run(rest))

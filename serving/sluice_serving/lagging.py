@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,38 +27,11 @@ def lagging_rows(
 ) -> pl.DataFrame:
     """Offline feature rows of lagging events: the event itself, and of the others what was applied by then.
 
-    Within one computation an event cannot be known to its own question and not yet to the next one of the same
-    entity. So the questions are parted into groups in which no question falls into another's lag, and each group
-    is a computation of its own in which its events arrive without lag.
+    The events are asked about at their arrival and delivered at `applied`.
 
     Args:
         before: events of earlier times. events: what `lagging` gave. labels: the label stream.
     """
-    group = lag_groups(events, list(use_case.data.columns.entities))
-    parts = []
-    for number in np.unique(group):
-        mine = pl.Series(group == number)
-        arrival = pl.when(mine).then(pl.col("arrival")).otherwise(pl.col(APPLIED))
-        known = events.with_columns(arrival=arrival).select(before.columns)
-        seen = pl.concat([before, known]).sort("event_time", "event_id")
-        parts.append(feature_rows(use_case, seen, labels, questions=known.filter(mine), root=root))
-    order = np.argsort(np.concatenate([np.flatnonzero(group == number) for number in np.unique(group)]))
-    return pl.concat(parts)[order]
-
-
-def lag_groups(events: pl.DataFrame, entities: list[str]) -> np.ndarray:
-    """int64 [n]: a number for each event, different for two of one entity where one is asked in the other's lag."""
-    asked = events.get_column("arrival").cast(pl.Int64).to_list()
-    applied = events.get_column(APPLIED).cast(pl.Int64).to_list()
-    keys = [events.get_column(name).to_list() for name in entities]
-    pending: dict[tuple[int, str], list[int]] = defaultdict(list)
-    group = np.zeros(events.height, dtype=np.int64)
-    for row in np.argsort(asked, kind="stable").tolist():
-        taken: set[int] = set()
-        for place, column in enumerate(keys):
-            held = pending[place, column[row]]
-            held[:] = [other for other in held if applied[other] > asked[row]]
-            taken.update(int(group[other]) for other in held)
-            held.append(row)
-        group[row] = next(number for number in range(len(taken) + 1) if number not in taken)
-    return group
+    known = events.with_columns(arrival=pl.col(APPLIED)).select(before.columns)
+    seen = pl.concat([before, known]).sort("event_time", "event_id")
+    return feature_rows(use_case, seen, labels, questions=events.select(before.columns), root=root)

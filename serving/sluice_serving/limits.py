@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -20,10 +20,10 @@ class _TooLargeError(RequestError):
 
 
 class Limits:
-    """An ASGI application around another one."""
+    """An ASGI application around another one. Callers of a server that is about to stop are told to connect anew."""
 
-    def __init__(self, application: Any, model: SluiceModel) -> None:
-        self._application, self._model = application, model
+    def __init__(self, application: Any, model: SluiceModel, leaving: Callable[[], bool]) -> None:
+        self._application, self._model, self._leaving = application, model, leaving
         self._largest = model.reader.use_case.serving.max_body
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -37,15 +37,20 @@ class Limits:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._leaving():
+                    message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
-        body = await self._body(scope, receive)
-        if body is None:
-            await self._refuse(send_noting)
-        else:
-            await self._application(scope, _replay(body, receive), send_noting)
-        protocol = "v2" if scope["path"].startswith("/v2") else "v1"
-        self._model.metrics.seconds.labels(protocol, str(status)).observe(perf_counter() - started)
+        try:
+            body = await self._body(scope, receive)
+            if body is None:
+                await self._refuse(send_noting)
+            else:
+                await self._application(scope, _replay(body, receive), send_noting)
+        finally:
+            # What nobody foresaw is answered with 500 and raised once more: it counts most of all.
+            protocol = "v2" if scope["path"].startswith("/v2") else "v1"
+            self._model.metrics.seconds.labels(protocol, str(status)).observe(perf_counter() - started)
 
     async def _body(self, scope: MutableMapping[str, Any], receive: Any) -> bytes | None:
         """The whole body, None when it is too large."""

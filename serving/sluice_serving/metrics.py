@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sluice.errors import RequestError
+from sluice.rollout.counts import DECILES, EDGES
 from sluice_serving.answers import Identity, Scored
 
-_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _PROBABILITIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0)
 _POWERS = tuple(10.0**power for power in range(-3, 7))
 _MAGNITUDES = (*(-power for power in reversed(_POWERS)), *_POWERS)
 
 
 class Metrics:
-    """One server's counters. Entities are role names, never keys."""
+    """One server's counters. Entities are role names, never keys.
 
-    def __init__(self, identity: Identity, task: str, registry: CollectorRegistry) -> None:
+    Args:
+        levels: deciles of the scores that are usual for the version; empty: its levels are not counted.
+    """
+
+    def __init__(
+        self, identity: Identity, task: str, registry: CollectorRegistry, levels: Sequence[float] = ()
+    ) -> None:
         labels = {"model": identity.model, "version": identity.version}
         info = Gauge("sluice_model_info", "1 for the version that answers", [*labels], registry=registry)
         info.labels(**labels).set(1)
@@ -25,13 +33,21 @@ class Metrics:
             "sluice_request_seconds",
             "From a request's first byte in to its answer's last byte out",
             ["protocol", "status"],
-            buckets=_SECONDS,
+            buckets=EDGES,
             registry=registry,
         )
         self._scores = Histogram(
             "sluice_score",
             "Scores: the positive class's or the top class's probability, or the value",
             buckets=_MAGNITUDES if task == "regression" else _PROBABILITIES,
+            registry=registry,
+        )
+
+        self._usual = np.asarray(levels, dtype=np.float64)
+        self._levels = Histogram(
+            "sluice_score_level",
+            "Scores by the decile of the version's usual ones that they do not exceed",
+            buckets=(*DECILES, 1.0),
             registry=registry,
         )
 
@@ -51,6 +67,9 @@ class Metrics:
         self._rows.inc(len(top))
         for score in top.tolist():
             self._scores.observe(score)
+        if len(self._usual):
+            for level in np.searchsorted(self._usual, top, side="left").tolist():
+                self._levels.observe((level + 1) / 10)
         for counter, flags in ((self._unknown, scored.unknown), (self._stale, scored.stale)):
             for entities in flags:
                 for entity in entities:

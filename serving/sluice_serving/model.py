@@ -28,6 +28,10 @@ _TURN = 32
 _PROBE_SECONDS = 1.0
 
 
+def silent(_: str) -> None:
+    """Says nothing."""
+
+
 class Composer(Protocol):
     """What the server needs of `OnlineFeatures`."""
 
@@ -53,12 +57,13 @@ class SluiceModel(Model):  # type: ignore[misc]
         clock: Callable[[], datetime],
         pseudonym_key: bytes | None = None,
         seconds: Callable[[], float] = monotonic,
+        say: Callable[[str], None] = silent,
     ) -> None:
         super().__init__(identity.model)
         self.identity, self.metrics = identity, metrics
         self.reader = RequestReader(use_case, pseudonym_key)
         self._use_case, self._online, self._graph = use_case, online, graph
-        self._clock, self._seconds = clock, seconds
+        self._clock, self._seconds, self._say = clock, seconds, say
         self._probed, self._answers = float("-inf"), False
         self.why_not_ready = ""
 
@@ -67,6 +72,7 @@ class SluiceModel(Model):  # type: ignore[misc]
         now = self._seconds()
         if now - self._probed >= _PROBE_SECONDS:
             self._answers, self._probed = self._probe(), now
+            self._say(f"not ready: {self.why_not_ready}" if self.why_not_ready else "")
         return bool(self.ready) and self._answers
 
     async def predict(
@@ -83,7 +89,8 @@ class SluiceModel(Model):  # type: ignore[misc]
         try:
             if isinstance(payload, InferRequest):
                 scored = await self._score(tensors.read_v2(self.reader, payload))
-                return tensors.v2_answer(self.identity, scored, payload, self._clock())
+                always = self._use_case.payloads.evidence == "always"
+                return tensors.v2_answer(self.identity, scored, payload, self._clock(), always=always)
             return v1_answer(self.identity, await self._score(self.reader.read_v1(payload)), self._clock())
         except RequestError as error:
             self.metrics.refused(error)

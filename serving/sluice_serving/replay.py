@@ -163,7 +163,7 @@ def _plan(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> Iter
     """Everything in order: at one instant labels first, then events by their id, each asked before it is applied."""
     entities = list(use_case.data.columns.entities)
     event_keys, label_keys = _keys(events, entities), _keys(labels, entities)
-    bodies = _bodies(use_case, events)
+    bodies = request_bodies(use_case, events)
     applied = APPLIED if APPLIED in events.columns else "arrival"
     when = [events.get_column(name).cast(pl.Int64).to_list() for name in ("event_time", "arrival", applied)]
     ids = events.get_column("event_id").to_list()
@@ -184,7 +184,7 @@ def _keys(table: pl.DataFrame, entities: list[str]) -> list[Keys]:
     return [list(keys) for keys in zip(*columns, strict=True)] if columns else [[] for _ in range(table.height)]
 
 
-def _bodies(use_case: UseCase, events: pl.DataFrame) -> list[bytes]:
+def request_bodies(use_case: UseCase, events: pl.DataFrame) -> list[bytes]:
     """V1 bodies of one row each: amounts in natural units, instants as RFC 3339."""
     columns = use_case.data.columns
     table = events.select(

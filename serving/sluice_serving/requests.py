@@ -13,7 +13,7 @@ import numpy as np
 from sluice.errors import RequestError
 from sluice.features.lookup import Requests
 from sluice.ingest.events import SHARED
-from sluice.ingest.personal import pseudonym
+from sluice.ingest.personal import pseudonym, secret_of
 from sluice.settings.data import ValueColumn
 from sluice.settings.use_case import UseCase
 from sluice_serving import fields
@@ -52,10 +52,10 @@ class RequestReader:
     """Reads instances of one use case."""
 
     def __init__(self, use_case: UseCase, pseudonym_key: bytes | None = None) -> None:
-        """`pseudonym_key`: the secret that ingest was given for personal columns that are hashed."""
+        """`pseudonym_key`: secret of personal columns that are hashed; default: what the settings name."""
         self.use_case = use_case
         self.max_batch = use_case.serving.max_batch
-        self.fields = request_fields(use_case, pseudonym_key or use_case.name.encode())
+        self.fields = request_fields(use_case, pseudonym_key or secret_of(use_case))
         self._names = {field.name for field in self.fields}
 
     def read_v1(self, body: Any) -> Requests:

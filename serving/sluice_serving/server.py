@@ -17,12 +17,16 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sluice.export.graph import Graph, Scorer
 from sluice.features.online import OnlineFeatures
 from sluice.features.repository import refuse_other_windows
+from sluice.registry.servable import Servable
 from sluice_serving.answers import Identity
 from sluice_serving.application import Server
 from sluice_serving.metrics import Metrics
-from sluice_serving.model import Composer, SluiceModel
-from sluice_serving.version import Servable
+from sluice_serving.model import Composer, SluiceModel, silent
+from sluice_serving.payloads.sending import PayloadSender
+from sluice_serving.saying import Saying
 
+_SEND_SECONDS = 5.0
+"""How long what is left in the queue to the payload ledger may take."""
 GRACE_SECONDS = 30
 """How long requests in flight may take after SIGTERM; Kubernetes' own default."""
 
@@ -30,11 +34,13 @@ GRACE_SECONDS = 30
 def serve(
     servable: Servable,
     online_folder: Path,
+    listener: Callable[[], socket.socket],
     *,
-    host: str = "127.0.0.1",
-    port: int | None = None,
     root: Path | None = None,
+    linger: float | None = None,
     announce: TextIO | None = None,
+    payloads: str | None = None,
+    payloads_token: str = "",
     pseudonym_key: bytes | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
@@ -43,26 +49,40 @@ def serve(
     Args:
         servable: what `load_servable` gave: digest and signature hold.
         online_folder: where tile state lies (SQLite); Redis is named by the use case.
-        port: 0 takes a free one; None takes the use case's.
+        listener: gives the socket to listen on, asked for when everything else is ready.
         root: folder that the use case's `features.repo` is relative to; default: the working directory.
+        linger: seconds to go on after SIGTERM, not ready but answering; None takes the use case's.
         announce: one JSON line is written there when the server listens: address, model, version.
+        payloads: address of the payload ledger's receiver, which is sent what was asked and answered.
+        payloads_token: names this server to it.
         pseudonym_key: the secret that ingest was given for hashed personal columns.
 
     Raises:
         FeatureError, ExportError: the online store or the graph cannot be opened, or the repository's windows are
             not the version's.
     """
-    refuse_other_windows(servable.use_case, servable.document.get("windows"), root)
-    online = OnlineFeatures.open(servable.use_case, online_folder, servable.schema, root=root)
-    model = build_model(servable, online, clock=clock, pseudonym_key=pseudonym_key, registry=REGISTRY)
-    listener = listen(host, servable.use_case.serving.port if port is None else port)
-    server = Server(listener, GRACE_SECONDS)
+    use_case = servable.use_case
+    refuse_other_windows(use_case, servable.document.get("windows"), root)
+    online = OnlineFeatures.open(use_case, online_folder, servable.schema, root=root)
+    say = Saying(sys.stderr)
+    model = build_model(servable, online, clock=clock, pseudonym_key=pseudonym_key, registry=REGISTRY, say=say)
+    sender = _sender(servable, payloads, payloads_token) if payloads else None
+    socket_ = listener()
+    lingers = use_case.serving.linger.total_seconds() if linger is None else linger
+    server = Server(socket_, GRACE_SECONDS, lingers, sender)
     _quiet()
     if announce is not None:
-        address = "http://{}:{}".format(*listener.getsockname()[:2])
+        address = "http://{}:{}".format(*socket_.getsockname()[:2])
         announce.write(json.dumps({"address": address, "model": servable.model, "version": servable.digest}) + "\n")
         announce.flush()
     server.start([model])
+    if sender is not None:
+        sender.close(_SEND_SECONDS)
+
+
+def _sender(servable: Servable, address: str, token: str) -> PayloadSender:
+    settings = servable.use_case.payloads
+    return PayloadSender(address, servable.model, token, REGISTRY, queue_size=settings.queue, senders=settings.senders)
 
 
 def build_model(
@@ -73,26 +93,22 @@ def build_model(
     pseudonym_key: bytes | None = None,
     registry: CollectorRegistry,
     graph: Scorer | None = None,
+    say: Callable[[str], None] = silent,
 ) -> SluiceModel:
-    """The KServe model of a verified version; `graph` default: the version's own, in ONNX Runtime."""
+    """The KServe model of a verified version.
+
+    Args:
+        graph: default: the version's own, in ONNX Runtime.
+        say: is told at every probe why the model is not ready, or nothing.
+    """
     use_case = servable.use_case
     classes = tuple(use_case.data.labels.classes) if use_case.task == "multiclass" else ()
     identity = Identity(servable.model, servable.digest, servable.schema.names, classes)
     scorer = graph or Graph(servable.graph, threads=use_case.serving.threads)
-    metrics = Metrics(identity, use_case.task, registry)
-    model = SluiceModel(use_case, identity, online, scorer, metrics, clock=clock, pseudonym_key=pseudonym_key)
+    metrics = Metrics(identity, use_case.task, registry, servable.document.get("score_levels", ()))
+    model = SluiceModel(use_case, identity, online, scorer, metrics, clock=clock, pseudonym_key=pseudonym_key, say=say)
     model.load()
     return model
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. From here on connections wait rather than fail."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=2048)
-    listener.setblocking(False)
-    # Accepted connections inherit it; without it an answer in two packets waits 40 ms for the client's acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def _quiet() -> None:

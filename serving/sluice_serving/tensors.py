@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import orjson
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 
 from sluice.features.lookup import Requests
@@ -71,8 +72,14 @@ def read_v2(reader: RequestReader, request: InferRequest) -> Requests:
     return reader.read_rows([dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)])
 
 
-def v2_answer(identity: Identity, scored: Scored, request: InferRequest, now: datetime) -> InferResponse:
-    """The V2 response with the outputs asked for (default: all)."""
+def v2_answer(
+    identity: Identity, scored: Scored, request: InferRequest, now: datetime, *, always: bool = False
+) -> InferResponse:
+    """The V2 response with the outputs asked for (default: all).
+
+    Args:
+        always: hold all outputs and the features' names, whatever was asked for: the payload ledger reads bodies alone.
+    """
     values: dict[str, tuple[str, list[int], list[Any]]] = {
         "scores": ("FP32", list(scored.scores.shape), _flat(scored.scores)),
         "event_id": ("BYTES", [len(scored.event_id)], scored.event_id),
@@ -85,12 +92,16 @@ def v2_answer(identity: Identity, scored: Scored, request: InferRequest, now: da
     for name in asked:
         if name not in values:
             raise _wrong(f"outputs.{name!a}", f"is not an output of this model; expected {', '.join(values)}")
+    parameters = {"time": timestamp(now)}
+    if always:
+        asked = [*asked, *(name for name in values if name not in asked)]
+        parameters["feature_names"] = orjson.dumps(identity.features).decode()
     return InferResponse(
         response_id=request.id or str(uuid4()),
         model_name=identity.model,
         model_version=identity.version,
         infer_outputs=[InferOutput(name, values[name][1], values[name][0], values[name][2]) for name in asked],
-        parameters={"time": timestamp(now)},
+        parameters=parameters,
     )
 
 

@@ -33,6 +33,8 @@ ROOT = Path(__file__).parents[2]
 JSON = {"content-type": "application/json"}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+WITHIN = 240.0
+"""Seconds in which whatever is waited for has to happen, on a machine that is busy with something else too."""
 
 SETTINGS: dict[str, Any] = {
     "name": "fraud",
@@ -106,6 +108,7 @@ class Deployed:
     folder: Path
     digest: str
     keys: Path
+    registry: Registry
 
     def arguments(self, online: Path, **options: str) -> list[str]:
         """Of `python -m sluice_serving`."""
@@ -129,8 +132,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> WorldTables:
     return WorldTables(use_case, source, start, known.events, known.labels, day, labels, rows)
 
 
-def deploy(use_case: UseCase, folder: Path, *, seed: int = 0, names: list[str] | None = None) -> Deployed:
-    """A version with a random linear model, stored, signed and fetched through the registry."""
+def deploy(
+    use_case: UseCase,
+    folder: Path,
+    *,
+    seed: int = 0,
+    names: list[str] | None = None,
+    beside: Deployed | None = None,
+) -> Deployed:
+    """A version with a random linear model, stored, signed and fetched through the registry.
+
+    Args:
+        beside: the champion in whose registry this one is a cleared challenger; default: it is the champion of its own.
+    """
     names = names or feature_names(use_case, root=ROOT)
     categories = {n for n, v in use_case.data.columns.values.items() if v.type == "category"}
     columns = (
@@ -144,14 +158,20 @@ def deploy(use_case: UseCase, folder: Path, *, seed: int = 0, names: list[str] |
     (files / "model.onnx").write_bytes(graph)
     (files / "schema.json").write_bytes(digests.canonical_json(schema.document()))
     (files / "settings.json").write_text(use_case.model_dump_json(by_alias=True))
-    keys = Keys.ensure(folder / "keys")
-    store = open_store(Storage(url=str(folder / "store")))
-    registry = Registry(store, use_case.name, clock=lambda: NOW, actor="test", keys=keys)
-    version = registry.add_version(files, {"seed": seed})
-    registry.decide("promoted", version=version.digest, expected_head=0, reason="test")
-    fetched = folder / "version"
-    registry.fetch_champion(fetched)
-    return Deployed(use_case, schema, Graph(graph), fetched, version.digest, folder / "keys")
+    keys = beside.keys if beside else folder / "keys"
+    registry = beside.registry if beside else _registry(use_case, folder / "store", keys)
+    version = registry.add_version(files, {"seed": seed, "score_levels": [k / 10 for k in range(1, 10)]})
+    if beside:
+        registry.settle("cleared", version=version.digest, against=beside.digest)
+    else:
+        registry.decide("promoted", version=version.digest, expected_head=0, reason="test")
+    fetched = registry.fetch(version, folder / "version")
+    return Deployed(use_case, schema, Graph(graph), fetched, version.digest, keys, registry)
+
+
+def _registry(use_case: UseCase, store: Path, keys: Path) -> Registry:
+    opened = open_store(Storage(url=str(store)))
+    return Registry(opened, use_case.name, clock=lambda: datetime.now(UTC), actor="test", keys=Keys.ensure(keys))
 
 
 def linear_graph(use_case: UseCase, width: int, seed: int) -> bytes:
@@ -195,7 +215,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def started(version: Deployed, online: Path, *, port: int = 0, **options: str) -> ServerProcess:
         server = ServerProcess(version.arguments(online, **options), tmp_path / f"{len(servers)}.log", port=port)
         servers.append(server)
-        server.wait_ready(60)
+        server.wait_ready(WITHIN)
         return server
 
     yield started
@@ -212,7 +232,7 @@ def endpoint(
     folder = tmp_path_factory.mktemp("endpoint")
     online = shutil.copytree(history_state, folder / "online")
     server = ServerProcess(deployed.arguments(online), folder / "server.log")
-    server.wait_ready(60)
+    server.wait_ready(WITHIN)
     yield server.address
     server.stop()
 

@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from serving_world import WorldTables, body, instance
+from serving_world import WITHIN, WorldTables, body, instance
 
 ORDINARY, ALL = 150, 2000
 """Requests of each kind that schemathesis makes: operations x positive and negative."""
@@ -67,6 +67,7 @@ def test_the_description_is_exact(endpoint: str, world: WorldTables) -> None:
         f"{endpoint}/v1/models/fraud:predict",
         content=body(instance(world.day.row(0, named=True))),
         headers={"content-type": "application/json"},
+        timeout=WITHIN,
     )
     operation.validate_response(answer)
     instances = operation.definition.raw["requestBody"]["content"]["application/json"]["schema"]["properties"][

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-from serving_world import JSON, Deployed, WorldTables, body, instance
+from serving_world import JSON, WITHIN, Deployed, WorldTables, body, instance
 
 from sluice.features.schema import to_matrix
 
@@ -216,7 +216,7 @@ def test_v2_binary_tensors(client: httpx.Client, first: dict[str, Any]) -> None:
 def test_limits(client: httpx.Client, first: dict[str, Any]) -> None:
     assert client.post(V1, content=body(*[first] * 51), headers=JSON).status_code == 413
     for size in (65 * 1024, 900 * 1024, 3 * 1024 * 1024):
-        with httpx.Client(base_url=str(client.base_url)) as other:
+        with httpx.Client(base_url=str(client.base_url), timeout=WITHIN) as other:
             try:
                 assert other.post(V1, content=b" " * size, headers=JSON).status_code == 413
             except (httpx.WriteError, httpx.ReadError):
