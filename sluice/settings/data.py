@@ -72,6 +72,9 @@ class Data(Section):
     )
     start: Instant | None = Field(None, description="Events before this instant are left out.")
     end: Instant | None = Field(None, description="Events from this instant on are left out.")
+    pseudonym_key: str | None = Field(
+        None, description="File with the secret of hashed columns; default: the model's name, which is no secret."
+    )
     columns: Columns
     labels: Labels = Labels()
     quality: Quality = Quality()

@@ -65,9 +65,15 @@ class Gate(Section):
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Chance that an equal challenger passes.")
     min_effect: float = Field(0.0, ge=0, description="Least improvement over the champion worth a rollout.")
     max_openings: int = Field(20, ge=1, description="How often one sealed test may be opened.")
-    max_slice_drop: float = Field(0.05, ge=0, description="Largest loss against the champion in a slice.")
+    max_slice_drop: float = Field(
+        0.05,
+        ge=0,
+        description="Largest drop against the champion in a slice; of a loss (mae, log_loss, …) a share of its own.",
+    )
     min_slice_rows: int = Field(500, ge=1, description="Smaller slices are not judged.")
-    max_calibration_error: float = Field(0.05, gt=0, description="Expected calibration error (binary).")
+    max_calibration_error: float = Field(
+        0.05, gt=0, description="Expected calibration error, less its share of chance (binary)."
+    )
     parity_rows: int = Field(200, ge=1, description="Rows recomputed from raw events and through serving.")
     budgets: Budgets = Budgets()
     approval: Literal["auto", "required"] = Field("auto", description="Whether a person has to approve what passed.")

@@ -23,6 +23,11 @@ class Serving(Section):
     max_batch: int = Field(1000, ge=1, description="Rows in one request.")
     max_body: ByteSize = Field("1MiB", validate_default=True, description="Largest request.")
     threads: int = Field(1, ge=1, description="ONNX Runtime's threads in one server.")
+    linger: Duration = Field(
+        "3s",
+        validate_default=True,
+        description="After SIGTERM a server on a cluster is not ready but answers for this long.",
+    )
 
 
 class Storage(Section):
@@ -32,6 +37,15 @@ class Storage(Section):
     endpoint: str | None = Field(None, description="http://host:port of MinIO; default: the S3 of the region.")
     region: str = Field("us-east-1", description="Region of S3.")
     allow_http: bool = Field(False, description="Allow an endpoint without TLS.")
+    ca: str | None = Field(
+        None,
+        description="PEM file of the authority that signed the endpoint's certificate; default: the machine's own.",
+    )
+    lock: Duration | None = Field(
+        "365d",
+        validate_default=True,
+        description="A bucket with object lock refuses for this long to remove a decision; null: no lock is asked for.",
+    )
     keys: str = Field(".sluice/keys", description="Folder with the gate's key pair, outside of the store.")
     model_registry: str | None = Field(None, description="Address of Kubeflow's model registry.")
 
@@ -60,8 +74,37 @@ class Pipeline(Section):
 
     image: str = Field("sluice/pipeline-python:0.1.0", description="Image of the steps, tag or digest.")
     serving_image: str = Field("sluice/serving-python:0.1.0", description="Image of the model server.")
+    alibi_image: str = Field(
+        "sluice/alibi-python:0.1.0", description="Image of the steps that detect drift and explain scores."
+    )
     steps: Resources = Resources()
     training: Resources = Resources(cpu="4", memory="16Gi")
     gpu: GpuPool = GpuPool()
     parallel_candidates: int = Field(2, ge=1, description="Trainings at a time.")
     cache: bool = Field(True, description="Reuse steps that have not changed.")
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
+        "IfNotPresent", description="When a node fetches the image."
+    )
+    user: int = Field(65532, ge=1, description="Numeric user and group of the steps; never root.")
+    scratch: str = Field("8Gi", description="Room in each of /tmp and /var/lib/sluice; nothing else can be written.")
+    service_account: str | None = Field(
+        None, description="Account that the steps of a submitted run have; null: Kubeflow's own for the namespace."
+    )
+    store_secrets: str | None = Field(
+        None,
+        description="Secrets with the keys of the store's roles begin so: `sluice-store` stands for "
+        "`sluice-store-preparer`, `-trainer` and `-gate`. null: steps use what their ServiceAccount has.",
+    )
+    gate_key: str | None = Field(
+        None, description="Secret with gate.key and gate.pub; the gate's step alone has it, in the folder storage.keys."
+    )
+    public_keys: str | None = Field(
+        None, description="ConfigMap with gate.pub; batch scoring has it, in the folder storage.keys."
+    )
+    store_ca: str | None = Field(
+        None, description="ConfigMap with the file storage.ca; every step has it in that folder."
+    )
+    pseudonym_secret: str | None = Field(
+        None, description="Secret with the file data.pseudonym_key, for the steps that read raw events."
+    )
+    redis_secret: str | None = Field(None, description="Secret whose `password` the online store's Redis asks for.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,16 +12,39 @@ from pydantic.fields import FieldInfo
 
 from sluice.errors import SettingsError
 from sluice.settings.contradictions import contradictions
+from sluice.settings.layers import Layer, laid_over, located
 from sluice.settings.use_case import UseCase
 
 
-def read_use_case(path: Path | str, overrides: dict[str, Any] | None = None) -> UseCase:
-    """The use case in a YAML file, with `overrides` ({"data.source": …}) laid over it.
+def read_use_case(
+    path: Path | str, overrides: dict[str, Any] | None = None, overlays: Sequence[Path | str] = ()
+) -> UseCase:
+    """The use case in a YAML file.
+
+    Args:
+        overlays: YAML files that are laid over it, first to last: mappings are joined, all else is replaced.
+        overrides: single settings ({"data.source": …}) laid over all of them.
 
     Raises:
-        SettingsError: the file is missing, is no YAML mapping, or holds mistakes; all of them at once.
+        SettingsError: a file is missing, is no YAML mapping, or holds mistakes; all of them at once.
     """
-    path = Path(path)
+    layers: list[Layer] = [(Path(file), _mapping(Path(file))) for file in (path, *overlays)]
+    document: dict[str, Any] = {}
+    for _, layer in layers:
+        document = laid_over(document, layer)
+    for dotted, value in (overrides or {}).items():
+        if value is not None:
+            _lay_over(document, dotted.split("."), value)
+    where = " with ".join(str(file) for file, _ in layers)
+    try:
+        return parse_use_case(document, where)
+    except SettingsError as error:
+        if not overlays:
+            raise
+        raise SettingsError(where, [located(problem, layers) for problem in error.problems]) from None
+
+
+def _mapping(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -30,10 +53,13 @@ def read_use_case(path: Path | str, overrides: dict[str, Any] | None = None) -> 
         raise SettingsError(str(path), [f"cannot be read: {error}"]) from None
     except yaml.YAMLError as error:
         raise SettingsError(str(path), [f"is not YAML: {' '.join(str(error).split())}"]) from None
-    for dotted, value in (overrides or {}).items():
-        if isinstance(document, dict) and value is not None:
-            _lay_over(document, dotted.split("."), value)
-    return parse_use_case(document, str(path))
+    return _as_mapping(document, str(path))
+
+
+def _as_mapping(document: Any, where: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise SettingsError(where, [f"expected a mapping of sections, got {type(document).__name__}"])
+    return document
 
 
 def parse_use_case(document: Any, where: str = "settings") -> UseCase:
@@ -42,8 +68,7 @@ def parse_use_case(document: Any, where: str = "settings") -> UseCase:
     Raises:
         SettingsError: all mistakes at once, each with its path in the document.
     """
-    if not isinstance(document, dict):
-        raise SettingsError(where, [f"expected a mapping of sections, got {type(document).__name__}"])
+    document = _as_mapping(document, where)
     problems: list[str] = []
     use_case: UseCase | None = None
     try:

@@ -45,6 +45,13 @@ class Search(Section):
     trials: int = Field(ge=1, description="How many trainings.")
     timeout_seconds: float | None = Field(None, gt=0, description="No new trial starts after this long.")
     ranges: dict[str, Range] = Field(min_length=1, description="Parameter to range.")
+    tasks: int = Field(
+        0,
+        ge=0,
+        description="0: one task, whose trials learn from those before. n: n tasks of the pipeline side by side, whose "
+        "trials are drawn by their number alone: the same for any n.",
+    )
+    task: int | None = Field(None, ge=0, description="Which of the tasks this is; the pipeline sets it.")
 
 
 class Candidate(Section):
@@ -74,6 +81,19 @@ class Memory(Section):
     )
 
 
+class Distributed(Section):
+    """Several processes for one network, a card each: DistributedDataParallel under torchrun."""
+
+    engine: Literal["none", "torchrun", "trainjob"] = Field(
+        "none",
+        description="torchrun: on the machine of the training step; trainjob: a TrainJob of Kubeflow Trainer, "
+        "a node each.",
+    )
+    processes: int = Field(2, ge=1, description="How many; part of the result, as the order of sums is.")
+    restarts: int = Field(2, ge=0, description="How often all start again from the last checkpoint when one dies.")
+    runtime: str = Field("sluice-torch", description="The TrainingRuntime that a TrainJob names.")
+
+
 class Training(Section):
     """The ladder of candidates and how the challenger is chosen on validation."""
 
@@ -81,6 +101,7 @@ class Training(Section):
     margin: float = Field(0.0, ge=0, description="The simplest candidate this close to the best is taken.")
     candidates: list[Candidate] = Field(min_length=1)
     memory: Memory = Memory()
+    distributed: Distributed = Distributed()
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where networks are trained; auto takes CUDA where it is."
     )

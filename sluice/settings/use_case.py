@@ -12,8 +12,11 @@ from sluice.settings.data import Data
 from sluice.settings.features import Features
 from sluice.settings.judging import Evaluation, Gate
 from sluice.settings.operation import Pipeline, Serving, Storage
+from sluice.settings.payloads import Payloads
+from sluice.settings.rollout import Rollout
 from sluice.settings.split import Split
 from sluice.settings.training import Export, Training
+from sluice.settings.watch import Watch
 
 
 class UseCase(Section):
@@ -30,6 +33,9 @@ class UseCase(Section):
     export: Export = Export()
     evaluation: Evaluation = Evaluation()
     gate: Gate
+    rollout: Rollout = Rollout()
     serving: Serving = Serving()
+    payloads: Payloads = Payloads()
+    watch: Watch = Watch()
     storage: Storage = Storage()
     pipeline: Pipeline = Pipeline()

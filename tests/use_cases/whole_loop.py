@@ -7,21 +7,22 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import polars as pl
 from prometheus_client import CollectorRegistry
 
-from sluice.export.graph import Graph
+from sluice.batch import score_with_champion
 from sluice.features.online import OnlineFeatures
 from sluice.ingest import ingest
-from sluice.registry import Keys, open_registry
-from sluice.scoring import ScoredFile, score_file
+from sluice.registry import Registry, open_registry
+from sluice.registry.servable import Servable, load_champion
+from sluice.scoring import ScoredFile
 from sluice.settings import UseCase, parse_use_case
 from sluice_pipelines.local import LocalRun, new_run_id, run_locally
 from sluice_serving.server import build_model
-from sluice_serving.version import Servable, load_servable
 
 CONSTANT = {"id": "constant", "kind": "constant"}
 LOGISTIC = {"id": "logistic", "kind": "logistic", "params": {"C": 1.0}}
@@ -81,26 +82,20 @@ class Loop:
 
     def servable(self) -> Servable:
         """What a server loads: the champion, fetched and verified."""
-        registry = open_registry(self.use_case, clock=now, actor="test")
-        champion = registry.champion()
-        assert champion is not None, self.verdict
-        folder = registry.fetch(champion, self.work / "version")
-        return load_servable(folder, champion.digest, Keys.open(Path(self.use_case.storage.keys)))
+        with TemporaryDirectory() as folder:
+            return load_champion(self._registry(), Path(folder) / "version")
 
     def score(self, out: Path) -> tuple[ScoredFile, pl.DataFrame]:
         """The raw table scored by the champion in one go."""
-        servable = self.servable()
-        ingested = ingest(self.use_case, now=now())
-        scored = score_file(
-            servable.use_case,
-            Graph(servable.graph),
-            servable.schema,
-            self.use_case.data.source,
-            out,
-            now=now(),
-            history=(ingested.events, ingested.labels),
-        )
-        return scored, pl.read_parquet(out)
+        history = out.with_suffix("")
+        ingest(self.use_case, now=now()).write(history)
+        source = self.use_case.data.source
+        scored = score_with_champion(self._registry(), source, out, now=now(), history=history)
+        assert scored.warnings == ()
+        return scored.file, pl.read_parquet(out)
+
+    def _registry(self) -> Registry:
+        return open_registry(self.use_case, clock=now, actor="test")
 
     def ask(self, *instances: dict[str, Any]) -> list[dict[str, Any]]:
         """What the endpoint answers, from the state that the run materialised."""
