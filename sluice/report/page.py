@@ -7,8 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from sluice.report.drawings import drawings_of
 from sluice.report.evidence import Evidence
-from sluice.report.view import drawings_of, facts_of
+from sluice.report.view import facts_of
 
 
 def write_report(evidence: Evidence, folder: Path) -> Path:

@@ -33,6 +33,7 @@ MOVED = 0.25
 """A population stability index above this is much (Siddiqi 2006)."""
 OUTCOMES = {
     "promoted": ("Promoted", "good"),
+    "cleared": ("Passed, cleared for its rollout", "good"),
     "refused": ("Not promoted", "bad"),
     "awaiting-approval": ("Passed, waits for approval", "wait"),
 }
