@@ -134,7 +134,8 @@ def _follow(command: list[str], folder: Path, listen: Listener) -> dict[str, Any
         return told["outcome"]
     if "failed" in told:
         failed = told["failed"]
-        raise PipelineError(f"step {failed['step']}: {failed['message']}", failed["hint"] or f"the whole log is {log}")
+        message, hint = f"step {failed['step']}: {failed['message']}", failed["hint"] or f"the whole log is {log}"
+        raise PipelineError(message, hint, failed.get("ways", ()))
     raise PipelineError(f"the run ended with status {process.returncode}", f"the whole log is {log}")
 
 

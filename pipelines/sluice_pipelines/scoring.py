@@ -12,10 +12,10 @@ from sluice_pipelines.training import settings_json
 
 def scoring_pipeline(use_case: UseCase) -> Any:
     """The graph for a use case: `source` is what to score, `history` a folder with the events and labels before."""
-    pipeline, written = use_case.pipeline, settings_json(use_case)
+    written = settings_json(use_case)
 
     @dsl.pipeline(name=f"{use_case.name}-scoring", description="A table of events to scores of the champion.")
     def graph(source: str, history: str = "", settings: str = written) -> None:
-        placed(pipeline, score.score(settings=settings, source=source, history=history), cached=False)
+        placed(use_case, score.score(settings=settings, source=source, history=history), cached=False)
 
     return graph

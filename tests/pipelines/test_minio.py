@@ -169,10 +169,10 @@ def test_the_champion_is_fetched_from_minio_served_and_scores_an_event(
 
 def _asked(url: str, instance: dict[str, Any]) -> dict[str, Any]:
     """The prediction; the server may take a moment from its announcement to its first answer."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         try:
-            answer = httpx.post(url, content=json.dumps({"instances": [instance]}, default=str), timeout=30)
+            answer = httpx.post(url, content=json.dumps({"instances": [instance]}, default=str), timeout=240)
             break
         except httpx.ConnectError:
             assert time.monotonic() < deadline

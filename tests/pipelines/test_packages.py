@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from sluice.errors import PipelineError
 from sluice.settings import UseCase, parse_use_case, read_use_case
-from sluice_pipelines.packages import compile_packages, submit
+from sluice_pipelines.packages import compile_packages
 
 FRAUD = Path(__file__).parents[2] / "use_cases" / "fraud.yaml"
 
@@ -84,29 +82,3 @@ def test_there_are_packages_for_training_the_self_test_and_scoring(use_case: Use
     assert names == ["fraud-training.yaml", "fraud-gate-selftest.yaml", "fraud-scoring.yaml"]
     spec = next(iter(yaml.safe_load_all((tmp_path / "fraud-scoring.yaml").read_text())))
     assert set(spec["root"]["inputDefinitions"]["parameters"]) == {"source", "history", "settings"}
-
-
-class Kubeflow:
-    """What `kfp.Client` does with a run, remembered."""
-
-    def __init__(self) -> None:
-        self.started: dict[str, Any] = {}
-
-    def create_run_from_pipeline_func(self, _graph: Any, **given: Any) -> SimpleNamespace:
-        self.started = given
-        return SimpleNamespace(run_id="r1")
-
-
-def test_submit_starts_a_run_with_the_settings(use_case: UseCase) -> None:
-    kubeflow = Kubeflow()
-    address = submit(use_case, host="http://kfp", namespace="team", client=kubeflow)
-    assert address == "http://kfp/#/runs/details/r1"
-    assert parse_use_case(json.loads(kubeflow.started["arguments"]["settings"])) == use_case
-    assert kubeflow.started["namespace"] == "team"
-
-
-def test_a_host_that_does_not_answer_is_an_error_that_names_it(use_case: UseCase, tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"http://127\.0\.0\.1:9"):
-        submit(use_case, host="http://127.0.0.1:9", namespace="team")
-    with pytest.raises(PipelineError, match="token"):
-        submit(use_case, host="http://127.0.0.1:9", token_file=tmp_path / "missing")

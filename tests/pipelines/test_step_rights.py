@@ -1,0 +1,126 @@
+"""What a compiled package gives each step: the keys of its role, and nothing that the restricted standard forbids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sluice.settings import read_use_case
+from sluice.storage.roles import ROLES
+from sluice_pipelines.packages import compile_packages
+from sluice_pipelines.rights import ROLE
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("fraud-training", "fraud-gate-selftest", "fraud-scoring")
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Kubernetes' part of every step, by package and step."""
+    folder = tmp_path_factory.mktemp("packages")
+    use_case = read_use_case(
+        ROOT / "use_cases" / "fraud.yaml", overlays=[ROOT / "manifests" / "settings" / "cluster.yaml"]
+    )
+    compile_packages(use_case, folder)
+    found = {}
+    for name in PACKAGES:
+        _, platform = yaml.safe_load_all((folder / f"{name}.yaml").read_text())
+        steps = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        found[name] = {step.removeprefix("exec-"): said for step, said in steps.items()}
+    return found
+
+
+def steps(packages: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    return [step for package in packages.values() for step in package.items()]
+
+
+def secrets(step: dict[str, Any]) -> list[str]:
+    return [each["secretName"] for kind in ("secretAsEnv", "secretAsVolume") for each in step.get(kind, ())]
+
+
+def test_each_step_has_the_keys_of_its_role_alone(packages: dict[str, dict[str, Any]]) -> None:
+    for name, step in steps(packages):
+        roles = [secret for secret in secrets(step) if secret.startswith("sluice-store-")]
+        assert roles == [f"sluice-store-{ROLE[name]}"], name
+        assert ROLE[name] in ROLES
+
+
+def test_each_step_has_the_authority_of_a_store_behind_tls(tmp_path: Path) -> None:
+    changes = {"storage.ca": "/etc/sluice/ca/ca.crt", "pipeline.store_ca": "sluice-store-ca"}
+    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml", changes)
+    for path in compile_packages(use_case, tmp_path):
+        _, platform = yaml.safe_load_all(path.read_text())
+        for name, step in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
+            mounted = [(each["configMapName"], each["mountPath"]) for each in step["configMapAsVolume"]]
+            assert ("sluice-store-ca", "/etc/sluice/ca") in mounted, name
+
+
+def test_every_output_is_in_the_table_of_roles(packages: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml")
+    for path in compile_packages(use_case, tmp_path):
+        spec = next(iter(yaml.safe_load_all(path.read_text())))
+        for name, component in spec["components"].items():
+            step = name.removeprefix("comp-")
+            if "executorLabel" not in component:
+                continue
+            given = component.get("outputDefinitions", {}).get("artifacts", {})
+            assert {f"{step}/{output}" for output in given} <= set(ROLES[ROLE[step]].gives), step
+
+
+def test_every_input_is_readable_for_the_role_of_its_step(tmp_path: Path) -> None:
+    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml")
+    for path in compile_packages(use_case, tmp_path):
+        spec = next(iter(yaml.safe_load_all(path.read_text())))
+        for step, output in _read(spec["root"]["dag"], spec["components"]):
+            assert output in ROLES[ROLE[step]].takes, f"{step} reads {output}"
+
+
+def test_only_the_gates_step_has_the_gates_key(packages: dict[str, dict[str, Any]]) -> None:
+    with_key = [name for name, step in steps(packages) if "sluice-gate-key" in secrets(step)]
+    assert with_key == ["gate"]
+    (mount,) = packages["fraud-training"]["gate"]["secretAsVolume"]
+    assert mount["mountPath"] == "/etc/sluice/keys"
+    (public,) = packages["fraud-scoring"]["score"]["configMapAsVolume"]
+    assert (public["configMapName"], public["mountPath"]) == ("sluice-public-keys", "/etc/sluice/keys")
+
+
+def test_only_materialise_has_the_password_of_redis(packages: dict[str, dict[str, Any]]) -> None:
+    assert [name for name, step in steps(packages) if "sluice-redis" in secrets(step)] == ["materialise"]
+
+
+def test_steps_fit_the_restricted_standard_and_write_where_there_is_a_volume(
+    packages: dict[str, dict[str, Any]],
+) -> None:
+    for _, step in steps(packages):
+        context = step["securityContext"]
+        assert context["runAsNonRoot"] is True and int(context["runAsUser"]) == int(context["runAsGroup"]) == 65532
+        mounts = {each["mountPath"]: each["sizeLimit"] for each in step["emptyDirMounts"]}
+        assert set(mounts) == {"/tmp", "/var/lib/sluice"} and all(mounts.values())
+        labels = step["podMetadata"]["labels"]
+        assert labels["app.kubernetes.io/part-of"] == "sluice"
+        assert labels["app.kubernetes.io/component"] == "pipeline"
+
+
+def _read(dag: dict[str, Any], components: dict[str, Any]) -> list[tuple[str, str]]:
+    """(step, producing step/output) of every artifact that a step takes, those from outside of a loop too."""
+    found = []
+    for task in dag["tasks"].values():
+        step = task["componentRef"]["name"].removeprefix("comp-")
+        inputs = task.get("inputs", {}).get("artifacts", {})
+        made = {
+            name: f"{one['taskOutputArtifact']['producerTask']}/{one['taskOutputArtifact']['outputArtifactKey']}"
+            for name, one in inputs.items()
+            if "taskOutputArtifact" in one
+        }
+        inner = components[task["componentRef"]["name"]].get("dag")
+        if inner is None:
+            found += [(step, output) for output in made.values() if not output.startswith("for-loop")]
+            continue
+        for each in inner["tasks"].values():
+            given = each.get("inputs", {}).get("artifacts", {})
+            outside = [made[one["componentInputArtifact"]] for one in given.values() if "componentInputArtifact" in one]
+            found += [(each["componentRef"]["name"].removeprefix("comp-"), output) for output in outside]
+    return found
