@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sluice_cli.console import out
-from sluice_cli.options import End, Source, UseCaseFile, load
+from sluice_cli.options import End, Overlay, Source, UseCaseFile, load
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,6 +34,7 @@ def simulate(
 
 def ingest(
     use_case: UseCaseFile,
+    overlay: Overlay = None,
     folder: Annotated[Path, typer.Option(help="Where to write events, labels and quarantine")] = Path(
         "feature_repo/data"
     ),
@@ -43,7 +44,7 @@ def ingest(
     """Read, check and quarantine raw events; write the tables that the feature repository reads."""
     from sluice.ingest import ingest as read
 
-    ingested = read(load(use_case, source=source, end=end), now=datetime.now(UTC))
+    ingested = read(load(use_case, overlay, source=source, end=end), now=datetime.now(UTC))
     ingested.write(folder)
     out.print(
         f"{ingested.events.height:,} events, {ingested.labels.height:,} labels, "
@@ -51,9 +52,9 @@ def ingest(
     )
 
 
-def check(use_case: UseCaseFile, source: Source = None) -> None:
+def check(use_case: UseCaseFile, overlay: Overlay = None, source: Source = None) -> None:
     """Say whether a use case file can be run, and every mistake in it if not."""
-    settings = load(use_case, source=source)
+    settings = load(use_case, overlay, source=source)
 
     from sluice.planning import check_use_case
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sluice.errors import DataError
 from sluice.settings import UseCase, read_use_case
 from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, Work
@@ -17,6 +18,13 @@ from sluice_cli.results import show, show_replay
 
 USE_CASE = Path("use_cases/fraud.yaml")
 A_MONTH_AGO = "2018-09-02T00:00:00Z"
+QUICK_ROLLOUT = {
+    "rollout.steps": [10, 50],
+    "rollout.min_requests": 300,
+    "rollout.look_every": "500ms",
+    "rollout.max_duration": "5m",
+}
+"""The demo's rollout takes seconds; the file's own takes its time."""
 
 
 def demo(
@@ -26,8 +34,10 @@ def demo(
     work: Work = WORK,
 ) -> None:
     """Raw card transactions to a gated model behind an endpoint that scores the next day's transactions."""
+    if not USE_CASE.exists():
+        raise DataError(f"there is no {USE_CASE} here", "the demo runs in the folder of Sluice's repository")
     if fresh:
-        shutil.rmtree(work, ignore_errors=True)
+        _forget(work)
     stage = Stage(work, world or read_use_case(USE_CASE).seed, seed)
     _simulate(stage)
     use_case = stage.use_case()
@@ -36,9 +46,22 @@ def demo(
         _run(_modest(stage.use_case(A_MONTH_AGO)), stage)
     out.rule("[bold]2  The challenger[/]: today's data, all candidates")
     _run(use_case, stage)
-    out.rule("[bold]3  The endpoint[/]: the champion scores the next day's transactions")
+    if registry_for(use_case).state().cleared:
+        out.rule("[bold]3  The rollout[/]: the challenger beside the champion, under the next day's transactions")
+        _roll_out(use_case, stage)
+    out.rule("[bold]4  The endpoint[/]: the champion scores the next day's transactions")
     _serve_next_day(use_case, stage)
     _farewell(work)
+
+
+def _forget(work: Path) -> None:
+    """Remove what earlier demos left, and nothing that is not theirs."""
+    if not work.exists():
+        return
+    theirs = work.is_dir() and any((work / name).is_dir() for name in ("data", "store", "runs"))
+    if not theirs or Path.cwd().is_relative_to(work.absolute()):
+        raise DataError(f"{work} is no folder that a demo made: nothing was removed", "give the demo's own with --work")
+    shutil.rmtree(work)
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,7 @@ class Stage:
             "data.end": today,
             "storage.url": str(self.work / "store"),
             "storage.keys": str(self.work / "keys"),
+            **QUICK_ROLLOUT,
         }
         return read_use_case(USE_CASE, {"seed": self.seed, **places})
 
@@ -86,17 +110,28 @@ def _simulate(stage: Stage) -> None:
     world = World()
     what = f"{world.days} days of {world.cards:,} cards at {world.terminals:,} terminals"
     if not stage.data.exists():
+        # Under another name until it is whole: a demo that was stopped here must not leave half a world.
+        part = stage.data.with_name(f".{stage.data.name}.part")
         with out.status(f"simulating {what}"):
-            write_raw(world, stage.world, stage.data)
+            write_raw(world, stage.world, part).rename(stage.data)
     out.print(f"simulated transactions: {what} in {stage.data}")
 
 
 def _run(use_case: UseCase, stage: Stage) -> None:
-    from sluice_pipelines.local import new_run_id, run_locally
+    from sluice_cli.scaling import run_or_ask
+    from sluice_pipelines.local import LocalRun, new_run_id, run_locally
 
-    with run_progress() as listen:
-        finished = run_locally(use_case, run_id=new_run_id(), work=stage.work, online=stage.online, listen=listen)
-    show(finished.folder)
+    def once(use_case: UseCase, _again: bool) -> LocalRun:
+        with run_progress() as listen:
+            return run_locally(use_case, run_id=new_run_id(), work=stage.work, online=stage.online, listen=listen)
+
+    show(run_or_ask(use_case, once).folder)
+
+
+def _roll_out(use_case: UseCase, stage: Stage) -> None:
+    from sluice_cli.demo_rollout import roll_out_twice
+
+    roll_out_twice(use_case, stage.work, stage.online)
 
 
 def _serve_next_day(use_case: UseCase, stage: Stage) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from sluice.errors import RegistryError, SluiceError
 from sluice.registry import Keys
+from sluice.registry.servable import Servable, load_servable
 from sluice.settings import UseCase
 from sluice_cli.people import registry_for
-from sluice_serving.version import Servable, load_servable
 
 GRACE_SECONDS = 35
 
@@ -57,14 +57,22 @@ def fetch_champion(use_case: UseCase, work: Path) -> Fetched:
 
 
 @contextmanager
-def running(fetched: Fetched, online: Path, port: int = 0) -> Iterator[Endpoint]:
+def running(
+    fetched: Fetched, online: Path, port: int = 0, pseudonym_key: str | None = None, payloads: str | None = None
+) -> Iterator[Endpoint]:
     """A server process for a version while the block lasts.
+
+    Args:
+        pseudonym_key: file with the secret of hashed columns; default: where the version's settings say.
+        payloads: address of the payload ledger's receiver, which the server sends its answers to.
 
     Raises:
         SluiceError: it does not start; the message is its own.
     """
     command = [sys.executable, "-m", "sluice_serving", str(fetched.folder), "--digest", fetched.digest]
     command += ["--keys", str(fetched.keys), "--online", str(online), "--port", str(port)]
+    command += ["--pseudonym-key", pseudonym_key] if pseudonym_key else []
+    command += ["--payloads", payloads] if payloads else []
     log = fetched.folder.with_suffix(".log")
     with (
         log.open("w") as errors,

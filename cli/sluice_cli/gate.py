@@ -7,7 +7,7 @@ import json
 import typer
 
 from sluice_cli.console import out, run_progress
-from sluice_cli.options import WORK, End, Source, UseCaseFile, Work, load
+from sluice_cli.options import WORK, End, Overlay, Source, UseCaseFile, Work, load
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,7 +22,9 @@ def _gate() -> None:
     """The gate itself."""
 
 
-def selftest(use_case: UseCaseFile, source: Source = None, end: End = None, work: Work = WORK) -> None:
+def selftest(
+    use_case: UseCaseFile, overlay: Overlay = None, source: Source = None, end: End = None, work: Work = WORK
+) -> None:
     """Break the challenger in a dozen ways, and show by which check the gate refuses each.
 
     The challenger is made as `sluice run` makes it (steps that have not changed are reused); the seal is one of its
@@ -31,7 +33,7 @@ def selftest(use_case: UseCaseFile, source: Source = None, end: End = None, work
     from sluice.gate.selftest import SelfTest
     from sluice_pipelines.local import new_run_id, run_locally
 
-    settings = load(use_case, source=source, end=end)
+    settings = load(use_case, overlay, source=source, end=end)
     with run_progress() as listen:
         run = run_locally(settings, run_id=new_run_id(), pipeline="selftest", work=work, listen=listen)
     out.print(SelfTest.from_document(json.loads((run.folder / "selftest.json").read_text())).table())

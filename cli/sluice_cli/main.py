@@ -7,7 +7,21 @@ import sys
 import typer
 
 from sluice.errors import SluiceError
-from sluice_cli import data, gate, models, new, people, pipeline, store
+from sluice_cli import (
+    data,
+    doctor,
+    drift,
+    gate,
+    kubeflow,
+    models,
+    new,
+    payloads,
+    people,
+    pipeline,
+    rollout,
+    store,
+    updating,
+)
 from sluice_cli.console import errors
 
 app = typer.Typer(
@@ -16,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Raw events in, gated models out. Every verb takes --help.",
 )
-for group in (pipeline, new, data, models, gate, people, store):
+for group in (pipeline, kubeflow, new, data, models, gate, people, rollout, updating, payloads, drift, store, doctor):
     group.add_to(app)
 
 
@@ -28,6 +42,13 @@ def main() -> None:
         errors.print(f"[bold red]error[/] {_escaped(error.message)}")
         if error.hint:
             errors.print(f"[dim]→[/] {_escaped(error.hint)}")
+        sys.exit(1)
+    except OSError as error:
+        # A path that was given, or a full disk; anything without a path is a fault of ours, and wants its traceback.
+        if error.filename is None:
+            raise
+        errors.print(f"[bold red]error[/] {_escaped(f'{error.filename}: {error.strerror}')}")
+        errors.print("[dim]→[/] check the path, who may write there, and the space that is left")
         sys.exit(1)
     except KeyboardInterrupt:
         errors.print("stopped; finished steps are kept and reused")

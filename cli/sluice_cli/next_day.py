@@ -11,12 +11,12 @@ import polars as pl
 from sluice.export.graph import Graph
 from sluice.features.historical import feature_rows
 from sluice.features.online import OnlineFeatures
-from sluice.ingest import ingest
+from sluice.ingest import Ingested, ingest
+from sluice.registry.servable import Servable
 from sluice.settings import UseCase
 from sluice.steps import Progress
 from sluice_cli.endpoint import fetch_champion, running
 from sluice_serving.replay import Replayed, replay
-from sluice_serving.version import Servable
 
 DAY = timedelta(days=1)
 
@@ -35,7 +35,7 @@ def replay_next_day(use_case: UseCase, work: Path, online: Path, progress: Progr
     shutil.rmtree(state, ignore_errors=True)
     shutil.copytree(online, state)
     progress("history", 2, 3, "starting the server")
-    with running(champion, state) as endpoint:
+    with running(champion, state, payloads=use_case.payloads.address) as endpoint:
         return replay(
             servable.use_case,
             endpoint.address,
@@ -49,12 +49,22 @@ def replay_next_day(use_case: UseCase, work: Path, online: Path, progress: Progr
         )
 
 
+def next_day_events(use_case: UseCase) -> pl.DataFrame:
+    """The events of the first day that the champion's state does not know."""
+    return _known(use_case)[0]
+
+
 def _next_day(servable: Servable, use_case: UseCase) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """The day's events, the labels that arrive on it, and the offline feature rows of its events."""
+    day, labels, known = _known(use_case)
+    rows = feature_rows(servable.use_case, known.events, known.labels, questions=day)
+    return day, labels, rows
+
+
+def _known(use_case: UseCase) -> tuple[pl.DataFrame, pl.DataFrame, Ingested]:
     start = use_case.data.end
     assert start is not None
     data = use_case.data.model_copy(update={"end": start + DAY})
     known = ingest(use_case.model_copy(update={"data": data}), now=datetime.now(UTC))
     day = known.events.filter(pl.col("event_time") >= start)
-    labels = known.labels.filter(pl.col("label_time") >= start)
-    return day, labels, feature_rows(servable.use_case, known.events, known.labels, questions=day)
+    return day, known.labels.filter(pl.col("label_time") >= start), known

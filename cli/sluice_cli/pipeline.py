@@ -1,4 +1,4 @@
-"""`sluice run | compile | submit | demo`: the pipeline here, as a package, and on Kubeflow."""
+"""`sluice run | compile | demo`: the pipeline here, and as a package."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sluice.settings import UseCase
 from sluice_cli.console import out, run_progress
-from sluice_cli.options import WORK, End, Seed, Source, Store, UseCaseFile, Work, load
+from sluice_cli.options import WORK, End, Overlay, Seed, Source, Store, UseCaseFile, Work, load
 from sluice_cli.results import show
 
 
@@ -16,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
     from sluice_cli.demo import demo
 
-    for verb in (demo, run, compile_, submit):
+    for verb in (demo, run, compile_):
         app.command(verb.__name__.rstrip("_"))(verb)
 
 
@@ -25,6 +26,7 @@ Sample = Annotated[float, typer.Option(min=0.001, max=1.0, help="Run on this sha
 
 def run(
     use_case: UseCaseFile,
+    overlay: Overlay = None,
     source: Source = None,
     end: End = None,
     seed: Seed = None,
@@ -34,39 +36,26 @@ def run(
     work: Work = WORK,
 ) -> None:
     """Run the training pipeline on this machine, from raw events to the gate's decision."""
-    from sluice_pipelines.local import new_run_id, run_locally
+    from sluice_cli.scaling import run_or_ask
+    from sluice_pipelines.local import LocalRun, new_run_id, run_locally
 
-    settings = load(use_case, source=source, end=end, seed=seed, store=store)
-    with run_progress() as listen:
-        finished = run_locally(settings, run_id=new_run_id(), work=work, sample=sample, fresh=fresh, listen=listen)
-    show(finished.folder)
+    def once(settings: UseCase, again: bool) -> LocalRun:
+        anew = fresh and not again
+        with run_progress() as listen:
+            return run_locally(settings, run_id=new_run_id(), work=work, sample=sample, fresh=anew, listen=listen)
+
+    settings = load(use_case, overlay, source=source, end=end, seed=seed, store=store)
+    show(run_or_ask(settings, once).folder)
 
 
 def compile_(
     use_case: UseCaseFile,
+    overlay: Overlay = None,
     out_folder: Annotated[Path, typer.Option("--out", help="Folder for the packages")] = Path("build/pipelines"),
     source: Source = None,
 ) -> None:
     """Write the packages that the Kubeflow Pipelines UI takes."""
     from sluice_pipelines.packages import compile_packages
 
-    for path in compile_packages(load(use_case, source=source), out_folder):
+    for path in compile_packages(load(use_case, overlay, source=source), out_folder):
         out.print(f"wrote {path}")
-
-
-def submit(
-    use_case: UseCaseFile,
-    host: Annotated[str, typer.Option(help="Address of Kubeflow Pipelines, http://host:port")],
-    namespace: Annotated[str | None, typer.Option(help="Profile namespace")] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with a bearer token")] = None,
-    ca: Annotated[Path | None, typer.Option(help="Certificate authority of the host")] = None,
-    source: Source = None,
-    sample: Sample = 1.0,
-) -> None:
-    """Send the training pipeline to Kubeflow and start it."""
-    from sluice_pipelines.packages import submit as send
-
-    started = send(
-        load(use_case, source=source), host=host, namespace=namespace, token_file=token_file, ca=ca, sample=sample
-    )
-    out.print(f"started {started}")

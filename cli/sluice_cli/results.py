@@ -21,6 +21,8 @@ def show(folder: Path) -> None:
     out.print(Verdict.from_document(json.loads((folder / "verdict.json").read_text())).table())
     decided = json.loads((folder / "decision.json").read_text())
     out.print(f"[bold]{decided['kind']}[/]: {decided['reason']}")
+    if decided["kind"] == "cleared":
+        out.print("it has no traffic yet: `sluice rollout` gives it some, step by step (docs/rollout.md)")
     out.print(f"report {_relative(folder / 'report.html')}   card {_relative(folder / 'card.html')}")
 
 

@@ -23,6 +23,10 @@ Everything a person tunes is in one use case file, such as `use_cases/fraud.yaml
 contradictions are refused before any work, all at once, each with its path: `sluice check use_cases/fraud.yaml`.
 Durations are written `7d`, `12h`, `30m`, `5s`, `1us`; sizes `11GB`, `64MiB`.
 
+Every verb takes `--overlay FILE`, once or more: a second YAML file laid over the use case, such as one with the store,
+the online store and the images of a cluster. Sections are joined key by key; values and lists are replaced as a whole.
+A mistake names the file that it stands in.
+
 This page is written from the settings themselves: `.venv/bin/python -m sluice_cli.settings_page`.
 """
 
