@@ -28,6 +28,15 @@ def minio_is_ready() -> bool:
     return False
 
 
+def model_registry_is_ready() -> bool:
+    """Whether the tests will find Kubeflow's model registry, after building it where Go and its database are there."""
+    if not shutil.which("mariadbd"):
+        return False
+    if shutil.which("go"):
+        return subprocess.run([HERE / "build", "model-registry"], check=False).returncode == 0
+    return (HERE / "bin" / "model-registry").exists()
+
+
 def main() -> int:
     """Prepare, and name what is missing."""
     missing = []
@@ -35,6 +44,10 @@ def main() -> int:
         missing.append("MinIO (install Go from https://go.dev/dl, or start docker, or set SLUICE_TEST_S3)")
     if not shutil.which("redis-server"):
         missing.append("Redis (install the package redis-server)")
+    if not model_registry_is_ready():
+        missing.append("Kubeflow's model registry (install Go and the package mariadb-server-core)")
+    if not shutil.which("java"):
+        missing.append("Spark (install Java 17 or later: openjdk-17-jre-headless)")
     for name in missing:
         print(f"tests that need {name} will be skipped", file=sys.stderr)
     return 1 if missing and os.environ.get("SLUICE_TESTS_COMPLETE") == "1" else 0

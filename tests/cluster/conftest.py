@@ -1,0 +1,147 @@
+"""Fixtures of the tests on a real Kubernetes.
+
+A cluster that was started by hand (`python -m tools.cluster up`) is used as it is and left running; otherwise the
+tests start one and end it, however they end themselves.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stack import MINIO, NAMESPACE, Stack, built, running
+
+from tests.cluster.kubeflow.graph import Values
+from tests.cluster.kubeflow.runner import Pods
+from tools.cluster import cluster as clusters
+from tools.cluster.cluster import Cluster
+from tools.cluster.kubectl import Kubectl, Object
+from tools.cluster.places import home
+from tools.cluster.relay import Relay
+
+Apply = Callable[..., str]
+WaitFor = Callable[..., Any]
+Reach = Callable[[str, int], str]
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the cluster."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.cluster)
+            # Whichever comes first starts the cluster, builds and imports images, and runs a pipeline.
+            item.add_marker(pytest.mark.timeout(1500))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know whether their test failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A running cluster; two test runs at once take turns."""
+    place = home()
+    with clusters.held(place, wait=True):
+        by_hand = clusters.running(place)
+        if by_hand is not None:
+            yield by_hand
+            return
+        clusters.prepare()
+        yield clusters.up(place, ends_with_caller=True)
+        clusters.down(place)
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """kubectl with every right. `kubectl.as_service_account(namespace, name)` has only that account's."""
+    return cluster.kubectl
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own under the restricted Pod Security Standard."""
+    name = f"test-{secrets.token_hex(4)}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    yield name
+    if request.node.stash.get(FAILED, False):
+        print(kubectl.in_namespace(name)("get", "pods,events", "--output=wide"))
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def apply(kubectl: Kubectl) -> Iterator[Apply]:
+    """Apply objects, `apply(first, second, …)`; they are deleted after the test."""
+    applied: list[Object] = []
+
+    def run(*objects: Object) -> str:
+        applied.extend(objects)
+        return kubectl.apply(*objects)
+
+    yield run
+    for each in reversed(applied):
+        group, _, version = each["apiVersion"].rpartition("/")
+        kind = f"{each['kind']}.{version}.{group}" if group else each["kind"]
+        place = each["metadata"].get("namespace", "default")
+        kubectl("delete", kind, each["metadata"]["name"], f"--namespace={place}", "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def wait_for() -> WaitFor:
+    """`wait_for("what", check, within=60)` asks `check()` until its answer is true, and returns that answer."""
+
+    def wait(what: str, check: Callable[[], Any], within: float = 60) -> Any:
+        deadline = time.monotonic() + within
+        while not (answer := check()):
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {within:.0f} s in vain for {what}; the last answer was {answer!r}")
+            time.sleep(0.3)
+        return answer
+
+    return wait
+
+
+@pytest.fixture
+def reach(cluster: Cluster) -> Iterator[Reach]:
+    """`reach(address, port)` gives the loopback URL that leads to an address inside the cluster."""
+    with ExitStack() as relays:
+
+        def open_relay(address: str, port: int) -> str:
+            return f"http://{relays.enter_context(Relay(cluster.namespace, address, port)).address}"
+
+        yield open_relay
+
+
+@pytest.fixture(scope="session")
+def import_image(cluster: Cluster) -> Callable[[Path], None]:
+    """Make the images of an OCI or docker archive usable in pods, under their full names."""
+    return cluster.import_image
+
+
+@pytest.fixture(scope="session")
+def stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The `local` overlay in the images of this checkout, with a small raw table in its store."""
+    for target in ("pipeline", "serving"):
+        cluster.import_image(built(target))
+    with running(cluster, tmp_path_factory.mktemp("stack")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def trained(stack: Stack) -> dict[str, Values]:
+    """The outputs of the training pipeline's steps, run as pods."""
+    package = stack.package("training")
+    pods = Pods(stack.cluster.kubectl, NAMESPACE, "s3://sluice/pipelines", MINIO, "sluice-pipeline", tries=1)
+    return pods.run(package)

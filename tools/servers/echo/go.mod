@@ -1,0 +1,3 @@
+module sluice/tools/servers/echo
+
+go 1.25.0

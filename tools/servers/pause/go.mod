@@ -1,0 +1,3 @@
+module sluice/tools/servers/pause
+
+go 1.25.0
