@@ -10,20 +10,27 @@ not survived. The world is small: 62 days of 400 cards; `--only` takes a part of
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from faulted import data, runs, serving, store, training
+from faulted import data, runs, serving, store, tampering, training
 from faulted.fault import Fault, Outcome, survive
 from faulted.place import Place
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 
-FAULTS: list[Fault] = [*runs.KILLS, *data.FAULTS, *store.FAULTS, *training.FAULTS, *serving.FAULTS, *runs.FAULTS]
+FAULTS: list[Fault] = [
+    *runs.KILLS,
+    *data.FAULTS,
+    *tampering.FAULTS,
+    *store.FAULTS,
+    *training.FAULTS,
+    *serving.FAULTS,
+    *runs.FAULTS,
+]
 
 
 def main() -> int:
@@ -41,7 +48,7 @@ def main() -> int:
     (_print_markdown if given.markdown else _print_table)(outcomes)
     survived = sum(outcome.status == "survived" for outcome in outcomes)
     skipped = sum(outcome.status == "skipped" for outcome in outcomes)
-    print(f"{survived} of {len(outcomes)} faults survived, {skipped} skipped, {seconds:.0f} s on {_machine()}")
+    print(f"{survived} of {len(outcomes)} faults survived, {skipped} skipped, {seconds:.0f} s on {machine()}")
     return 0 if survived + skipped == len(outcomes) else 1
 
 
@@ -73,10 +80,6 @@ def _print_markdown(outcomes: list[Outcome]) -> None:
     for each in outcomes:
         print(f"| {each.fault.name} | {each.fault.expected} | {each.happened.replace('|', '/')} | {each.status} |")
     print()
-
-
-def _machine() -> str:
-    return f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -12,18 +12,16 @@ figures are shown but not judged.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
+from handbook_settings import ROOT, Figures, Ours, Reproduced, Settings, read_settings
+from machine import machine
 from rich.console import Console
 from rich.table import Table
 
@@ -34,56 +32,14 @@ from sluice.features.historical import feature_names, feature_rows
 from sluice.features.schema import fit_schema, to_matrix
 from sluice.ingest import Ingested, ingest
 from sluice.selection import choose
-from sluice.settings import UseCase, read_use_case
-from sluice.settings.base import Duration, Section
-from sluice.settings.features import Features
+from sluice.settings import UseCase
 from sluice.settings.training import Candidate
 from sluice.training.candidates import read_params
 from sluice.training.kinds import fit_kind
 from sluice.training.matrices import problem_of
 
-ROOT = Path(__file__).parents[1]
 WEEK = timedelta(days=7)
 METRICS = {"roc_auc": "AUC ROC", "average_precision": "AP", "card_precision": "CP@100"}
-Figures = dict[str, float]
-
-
-class Reproduced(Section):
-    """One line of the handbook's table."""
-
-    name: str
-    candidate: Candidate
-    published: Figures
-    tolerance: float
-
-
-class Reproduction(Section):
-    """What the handbook did."""
-
-    seed: int
-    features: Features
-    columns: list[str]
-    holdout: list[Reproduced]
-    prequential: list[Reproduced]
-
-
-class Ours(Section):
-    """What we make of the same weeks."""
-
-    candidates: list[str]
-    train: Duration
-    gap: Duration
-    aim: Figures
-
-
-class Settings(Section):
-    """bench/handbook.yaml."""
-
-    use_case: str
-    holdout: list[date]
-    prequential: list[date]
-    reproduction: Reproduction
-    ours: Ours
 
 
 @dataclass(frozen=True)
@@ -209,20 +165,6 @@ def labelled(case: UseCase, data: Ingested) -> pl.DataFrame:
     rows = feature_rows(case, data.events, data.labels, root=ROOT)
     labels = data.labels.select("event_id", "label", "label_time")
     return rows.join(labels, on="event_id", how="left", maintain_order="left")
-
-
-def read_settings() -> tuple[Settings, UseCase]:
-    """bench/handbook.yaml and the use case that it names."""
-    document: Any = yaml.safe_load((ROOT / "bench" / "handbook.yaml").read_text(encoding="utf-8"))
-    settings = Settings.model_validate(document)
-    return settings, read_use_case(ROOT / settings.use_case)
-
-
-def machine() -> str:
-    """The processor and the cores that this process may use."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return f"{model}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
 
 
 def run(settings: Settings, case: UseCase, given: argparse.Namespace, console: Console) -> bool:

@@ -37,6 +37,6 @@ def test_the_published_models_can_be_trained(part: str) -> None:
 def test_a_missing_table_is_told_by_its_path(tmp_path: Path) -> None:
     missing = tmp_path / "transactions.parquet"
     command = [sys.executable, str(ROOT / "bench" / "handbook.py"), str(missing)]
-    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
     assert told.returncode == 2
     assert str(missing) in told.stderr and "Traceback" not in told.stderr
