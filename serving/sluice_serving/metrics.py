@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sluice.errors import RequestError
 from sluice.rollout.counts import DECILES, EDGES
 from sluice_serving.answers import Identity, Scored
+from sluice_serving.counters import CollectorRegistry, Counter, Gauge, Histogram
 
 _PROBABILITIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0)
 _POWERS = tuple(10.0**power for power in range(-3, 7))

@@ -18,9 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from prometheus_client import CollectorRegistry, Counter
-
 from sluice.errors import SettingsError
+from sluice_serving.counters import CollectorRegistry, Counter
 
 TYPES = {
     "request": "org.kubeflow.serving.inference.request",
