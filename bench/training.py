@@ -1,10 +1,11 @@
 """Training speed: every kind of candidate in rows a second, and the network against a plain DataLoader loop.
 
-    python bench/training.py [--rows 100000] [--threads 1] [--epochs 2]
+    python bench/training.py [--rows 100000] [--threads 1] [--epochs 2] [--only network]
 
 Hyper-parameters are those of use_cases/fraud.yaml (a forest, which is none of its rungs, has 50 trees of depth 12).
 A row counts once for every pass over it: boosting round, epoch, tree, iteration of the solver. The plain loop trains
-the same network with the same batches and optimiser on one-row items that a DataLoader gathers; ratios are to it.
+the same network with the same batches and optimiser, on the card where there is one, in single precision, on one-row
+items that a DataLoader gathers; ratios are to it.
 """
 
 from __future__ import annotations
@@ -83,22 +84,26 @@ def plain_loop(task: Problem, params: NetworkParams) -> int:
     x = ((task.x - task.x.mean(axis=0)) / task.x.std(axis=0)).astype(np.float32)
     target = torch.from_numpy(task.y.astype(np.float32))
     torch.manual_seed(task.seed)
-    network = TabularNetwork(shape, params.dropout, *quantile_bins(x, params.bins))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = TabularNetwork(shape, params.dropout, *quantile_bins(x, params.bins)).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay)
     loader = DataLoader(TensorDataset(torch.from_numpy(x), target), batch_size=params.batch_size, shuffle=True)
-    codes = torch.zeros(params.batch_size, 0, dtype=torch.int64)
+    codes = torch.zeros(params.batch_size, 0, dtype=torch.int64, device=device)
+    last = torch.from_numpy(task.x_validation).to(device)
     with fixed_threads(task.threads):
         for _ in range(params.max_epochs):
             network.train()
             for numbers, wanted in loader:
-                logits = network(numbers, codes[: len(numbers)])[..., 0]
-                loss = functional.binary_cross_entropy_with_logits(logits, wanted.expand(len(logits), -1))
+                logits = network(numbers.to(device), codes[: len(numbers)])[..., 0]
+                aim = wanted.to(device).expand(len(logits), -1)
+                loss = functional.binary_cross_entropy_with_logits(logits, aim)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             network.eval()
             with torch.no_grad():
-                network(torch.from_numpy(task.x_validation), torch.zeros(len(task.x_validation), 0, dtype=torch.int64))
+                for part in last.split(params.batch_size):
+                    network(part, codes[: len(part)])
     return len(x) * params.max_epochs
 
 
@@ -109,10 +114,11 @@ def timed(work: Callable[[], int]) -> tuple[int, float]:
     return rows, time.perf_counter() - start
 
 
-def measure(task: Problem, epochs: int) -> dict[str, tuple[int, float]]:
+def measure(task: Problem, epochs: int, only: list[str]) -> dict[str, tuple[int, float]]:
     """Rows seen and seconds, by name; the plain loop first. A few rows warm everything up."""
     found, few = candidates(epochs), replace(task, x=task.x[:4096], y=task.y[:4096])
     params: Any = read_params(found["network"], dict(found["network"].params))
+    found = {name: candidate for name, candidate in found.items() if not only or name in only}
     for candidate in found.values():
         fit_kind(few, read_params(candidate, dict(candidate.params)), None)
     plain_loop(few, params)
@@ -128,9 +134,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--only", nargs="*", default=[], metavar="ID", help="candidates; default: all")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
-    times = measure(problem(arguments.rows, arguments.threads, arguments.seed), arguments.epochs)
+    times = measure(problem(arguments.rows, arguments.threads, arguments.seed), arguments.epochs, arguments.only)
     console = Console()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     console.print(f"{machine(device)}")

@@ -11,8 +11,8 @@ from sluice.settings.training import Memory
 from sluice.training.shape import NetworkShape
 
 _FLOAT, _INDEX = 4, 8
-WORKSPACE = 64 * 2**20
-"""cuBLAS's workspaces in deterministic mode, and what the allocator rounds up."""
+WORKSPACE = 128 * 2**20
+"""cuBLAS's workspaces in deterministic mode, one for each direction, and what the allocator rounds up."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ def _narrow(layout: Layout, budget: int) -> Way:
 def _host(layout: Layout, budget: int) -> Way:
     there = replace(layout, host=True)
     fits = plan_of(there).total <= budget
-    text = f"the table in host memory ({_size(plan_of(layout).resident)} off the card), copied batch by batch; slower"
+    text = (
+        f"the table in host memory ({size_text(plan_of(layout).resident)} off the card), copied batch by batch; slower"
+    )
     return _way("host", text, there, int(fits))
 
 
@@ -163,15 +165,15 @@ def _largest(most: int, fits: Callable[[int], bool]) -> int:
 
 
 def _problem_text(layout: Layout, plan: Plan, budget: int) -> str:
-    parts = ", ".join(f"{name} {_size(size)}" for name, size in asdict(plan).items())
+    parts = ", ".join(f"{name} {size_text(size)}" for name, size in asdict(plan).items())
     return (
-        f"training would take {_size(plan.total)} of the card, {_size(budget)} are allowed"
+        f"training would take {size_text(plan.total)} of the card, {size_text(budget)} are allowed"
         f" (batch of {layout.batch} rows, width {layout.shape.width}): {parts}"
     )
 
 
 def _listing(problem: str, ways: list[Way]) -> str:
-    lines = [f"  - {w.name}: {w.text}: {_size(w.plan.total) if w.plan else 'does not fit'}" for w in ways]
+    lines = [f"  - {w.name}: {w.text}: {size_text(w.plan.total) if w.plan else 'does not fit'}" for w in ways]
     return "\n".join([problem, *lines])
 
 
@@ -181,5 +183,6 @@ def _document(layout: Layout, plan: Plan, budget: int, way: str | None) -> dict[
     return {"bytes": figures, "way": way, **placed, "host": layout.host, "cards": layout.cards}
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Bytes as a person reads them."""
     return f"{count / 1e9:.2f} GB" if count >= 10**8 else f"{count / 1e6:.2f} MB"

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sluice.errors import MoreProcessesError, TrainingError
+from sluice.errors import MoreProcessesError
 from sluice.training.batches import shard_of
+from sluice.training.card import check_room, device_of, run_facts, told_when_full
 from sluice.training.loop import Loop, repeatable
 from sluice.training.memory import Layout, lay_out
 from sluice.training.network import TabularNetwork, quantile_bins
-from sluice.training.network_model import NetworkModel, Preparation, predict
+from sluice.training.network_model import SCORE_ROWS, NetworkModel, Preparation, predict
 from sluice.training.parameters import NetworkParams
 from sluice.training.preprocessing import Categories, fit_numbers
 from sluice.training.problem import Fit, Problem
@@ -28,9 +29,9 @@ def fit_network(problem: Problem, params: NetworkParams) -> Fit:
     Raises:
         MemoryPlanError: it would not fit the card.
         MoreProcessesError: it takes several cards, and this process is alone.
-        TrainingError: `device: cuda` without such a card.
+        TrainingError: `device: cuda` without such a card, or one that is not free.
     """
-    device = _device(problem)
+    device = device_of(problem)
     preparation = Preparation(
         fit_numbers(problem.schema, problem.x, log=params.log, indicators=params.indicators, clip=params.clip),
         Categories.of(problem.schema),
@@ -38,17 +39,19 @@ def fit_network(problem: Problem, params: NetworkParams) -> Fit:
     numbers, codes = preparation.apply(problem.x)
     shift, spread, target = _target(problem)
     layout, plan = _laid_out(problem, params, numbers, device, preparation.categories)
-    with repeatable(problem.seed, problem.threads, device):
+    planned: int = plan["bytes"]["total"]
+    check_room(device, planned)
+    with repeatable(problem.seed, problem.threads, device), told_when_full(planned):
         network = TabularNetwork(layout.shape, params.dropout, *quantile_bins(numbers, params.bins))
         _start_at_base_rate(network, problem)
         network.to(device)
         where = (problem.x.shape[1], problem.opset, problem.threads)
         model = NetworkModel(problem.task, preparation, network, shift, spread, *where)
         shard = shard_of(network, (numbers, codes, target), layout, problem.group)
-        measure, loss = _measure(problem, model), loss_of(problem, params)
+        measure, loss = _measure(problem, model, layout), loss_of(problem, params)
         loop = Loop(problem, params, shard, loss, measure, rows=layout.rows, micro=layout.micro)
         loop.run(problem.checkpoints)
-        run = _run_facts(device)
+        run = run_facts(device)
     network.cpu()
     course = loop.course
     notes = {"epochs": course.epoch, "epoch_kept": course.best_epoch, "parameters": layout.shape.parameters}
@@ -80,15 +83,6 @@ def _laid_out(
     if layout.cards > group.size:
         raise MoreProcessesError(layout.cards)
     return layout, chosen["document"]
-
-
-def _device(problem: Problem) -> torch.device:
-    available = torch.cuda.is_available()
-    if problem.device == "cuda" and not available:
-        raise TrainingError("training.device is cuda, and there is no such card here", "set it to auto or cpu")
-    if not available or problem.device == "cpu":
-        return torch.device("cpu")
-    return torch.device("cuda", problem.group.local) if problem.group.size > 1 else torch.device("cuda")
 
 
 def _target(problem: Problem) -> tuple[float, float, np.ndarray]:
@@ -134,16 +128,13 @@ def loss_of(problem: Problem, params: NetworkParams) -> Callable[[Tensor, Tensor
     return {"binary": binary, "multiclass": multiclass, "regression": regression}[problem.task]
 
 
-def _measure(problem: Problem, model: NetworkModel) -> Callable[[TabularNetwork], float]:
+def _measure(problem: Problem, model: NetworkModel, layout: Layout) -> Callable[[TabularNetwork], float]:
     numbers, codes = (torch.from_numpy(part) for part in model.preparation.apply(problem.x_validation))
 
+    # No more at once than a training pass has, whose activations are planned.
+    rows = min(SCORE_ROWS, -(-layout.micro // layout.cards))
+
     def measure(network: TabularNetwork) -> float:
-        return problem.measure(model.scale(predict(network, problem.task, numbers, codes)))
+        return problem.measure(model.scale(predict(network, problem.task, numbers, codes, rows)))
 
     return measure
-
-
-def _run_facts(device: torch.device) -> dict[str, Any]:
-    if device.type != "cuda":
-        return {"device": "cpu"}
-    return {"device": torch.cuda.get_device_name(device), "peak_bytes": torch.cuda.max_memory_allocated(device)}

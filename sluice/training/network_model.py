@@ -15,7 +15,7 @@ from sluice.export.writer import GraphWriter
 from sluice.training.network import TabularNetwork
 from sluice.training.preprocessing import Categories, Numbers
 
-_SCORE_ROWS = 8192
+SCORE_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,15 @@ class NetworkModel:
         return graph.node("Add", graph.node("Mul", flat, spread), shift)
 
 
-def predict(network: TabularNetwork, task: str, numbers: Tensor, codes: Tensor) -> np.ndarray:
-    """Scores of prepared rows, float32 [n] or [n, k], in chunks on the network's device, the mean over members."""
+def predict(network: TabularNetwork, task: str, numbers: Tensor, codes: Tensor, rows: int = SCORE_ROWS) -> np.ndarray:
+    """Scores of prepared rows, float32 [n] or [n, k], the mean over members; at most `rows` at once on the network's
+    device."""
     device = network.head.device
     network.eval()
     parts = []
     with torch.no_grad():
-        for start in range(0, len(numbers), _SCORE_ROWS):
-            chunk = slice(start, start + _SCORE_ROWS)
+        for start in range(0, len(numbers), rows):
+            chunk = slice(start, start + rows)
             logits = network(numbers[chunk].to(device), codes[chunk].to(device))
             parts.append(shares(task, logits).mean(dim=0).cpu())
     scores = torch.cat(parts).numpy()

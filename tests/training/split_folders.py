@@ -25,7 +25,9 @@ def folders_in(base: Path) -> dict[str, Path]:
 
 
 def network_case(storage: dict[str, Any], params: dict[str, Any], search: Any = None, **more: Any) -> UseCase:
-    """A use case whose candidate `it` is a network; `more` are settings of its training."""
+    """A use case whose candidate `it` is a network, trained without cards; `more` are settings of its training."""
     candidate = {"id": "it", "kind": "network", "params": params, **({"search": search} if search else {})}
     pipeline = more.pop("pipeline", {})
-    return parse_use_case({**document("binary", [candidate], **more), "storage": storage, "pipeline": pipeline})
+    return parse_use_case(
+        {**document("binary", [candidate], **{"device": "cpu", **more}), "storage": storage, "pipeline": pipeline}
+    )
