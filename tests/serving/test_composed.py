@@ -72,7 +72,7 @@ def test_it_counts_apart_from_what_a_rollout_judges_by(client: httpx.Client, ans
         (lambda b: b["instances"][0].pop(), 422, "instances", "in the order of feature_names, got"),
         (lambda b: b["instances"].__setitem__(0, {"amount": 1.0}), 422, "card_count_1d", "is missing"),
         (lambda b: b["instances"][0].__setitem__(0, "many"), 422, "card_count_1d", "expected a number, got 'many'"),
-        (lambda b: b["instances"][0].__setitem__(0, True), 422, "card_count_1d", "expected a number, got true"),
+        (lambda b: b["instances"][0].__setitem__(0, True), 422, "card_count_1d", "expected a number, got True"),
         (lambda b: b["instances"][0].__setitem__(0, 1e39), 422, "card_count_1d", "that float32 holds"),
         (lambda b: b.__setitem__("feature_names", ["x"]), 422, "feature_names", "expected card_count_1d"),
         (lambda b: b["instances"].__setitem__(0, 4), 422, "instances", "expected a list or an object, got 4"),
