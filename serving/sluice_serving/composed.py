@@ -138,7 +138,9 @@ class VectorReader:
         tensors = {tensor.name: tensor for tensor in request.inputs}
         if set(tensors) != {_INPUT} or len(request.inputs) != 1:
             given = ", ".join(map(ascii, tensors)) or "none"
-            raise InvalidRequestError([(None, "inputs", f"expected one tensor, {_INPUT}, got {given}")], reason="tensor")
+            raise InvalidRequestError(
+                [(None, "inputs", f"expected one tensor, {_INPUT}, got {given}")], reason="tensor"
+            )
         shape, data = list(tensors[_INPUT].shape), tensors[_INPUT].data
         values = tensors[_INPUT].as_numpy().ravel().tolist() if data is None else _flat(data)
         if len(shape) != 2 or shape[1] != width or shape[0] * width != len(values):

@@ -172,7 +172,7 @@ def _explanations(s: Sections) -> Iterator[str]:
     given = s["explanations"]
     if given.method == "anchors" and s["task"] == "regression":
         yield "explanations.method: anchors explain a decision, which a regression does not make: use kernel_shap"
-    # A second call for the background, a third for the row.
+    # And one each for the background, the row and its features.
     needed = math.ceil(given.kernel_shap.samples * given.kernel_shap.background / given.batch) + 3
     if given.method == "kernel_shap" and needed > given.calls:
         yield (

@@ -14,7 +14,9 @@ class KernelShap(Section):
 
     background: int = Field(20, ge=1, description="Train rows that stand for a feature that is not known.")
     samples: int = Field(
-        512, ge=4, description="Sets of features asked about, each with all background rows; all sets, if they are less."
+        512,
+        ge=4,
+        description="Sets of features asked about, each with all background rows; all sets, if they are less.",
     )
 
 
@@ -39,7 +41,9 @@ class Explanations(Section):
     reasons: int = Field(3, ge=1, description="Reasons that are told in words.")
     max_rows: int = Field(10, ge=1, description="Rows in one request to the explainer.")
     max_body: ByteSize = Field("64KiB", validate_default=True, description="Largest request to the explainer.")
-    batch: int = Field(256, ge=1, description="Vectors in one call of the predictor, which answers nobody else meanwhile.")
+    batch: int = Field(
+        256, ge=1, description="Vectors in one call of the predictor, which answers nobody else meanwhile."
+    )
     calls: int = Field(500, ge=2, description="Calls of the predictor that one request may cost.")
     seconds: Duration = Field("30s", validate_default=True, description="Time that one request may take.")
     kernel_shap: KernelShap = KernelShap()

@@ -16,9 +16,8 @@ from sluice.registry.servable import Servable
 from sluice.settings.explanations import Explanations
 from sluice.steps import Progress, silent
 from sluice.watch import door
+from sluice.watch.alibi.files import BACKGROUND, DOCUMENT, EXPLANATIONS, INSTANCES, REQUEST, VECTORS
 
-DOCUMENT, BACKGROUND = "explainer.json", "background.parquet"
-REQUEST, VECTORS, INSTANCES, RESULT = "request.json", "vectors.parquet", "instances.json", "explanations.json"
 _DECISION = 0.5
 """Where the decision lies that anchors explain, for a version without a threshold of its own."""
 
@@ -80,7 +79,7 @@ def explain_rows(
             vectors.with_columns(event_id=asked.get_column("event_id")).write_parquet(folder / VECTORS)
         (folder / REQUEST).write_text(json.dumps({"predictor": predictor}))
         door.call("explain", folder, python=python, progress=progress)
-        found = json.loads((folder / RESULT).read_text())["explanations"]
+        found = json.loads((folder / EXPLANATIONS).read_text())["explanations"]
     return [
         Explained(str(one["event_id"]), one["score"], [reason["text"] for reason in one["reasons"]], one)
         for one in found

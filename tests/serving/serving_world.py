@@ -139,10 +139,12 @@ def deploy(
     seed: int = 0,
     names: list[str] | None = None,
     beside: Deployed | None = None,
+    graph: bytes | None = None,
 ) -> Deployed:
     """A version with a random linear model, stored, signed and fetched through the registry.
 
     Args:
+        graph: another model than that.
         beside: the champion in whose registry this one is a cleared challenger; default: it is the champion of its own.
     """
     names = names or feature_names(use_case, root=ROOT)
@@ -152,7 +154,7 @@ def deploy(
         for n in names
     )
     schema = FeatureSchema(tuple(columns))
-    graph = linear_graph(use_case, len(names), seed)
+    graph = graph or linear_graph(use_case, len(names), seed)
     files = folder / "files"
     files.mkdir(parents=True)
     (files / "model.onnx").write_bytes(graph)

@@ -103,5 +103,5 @@ def test_missing_numbers_are_filled_as_in_a_row_and_codes_are_checked() -> None:
 @pytest.mark.parametrize(("name", "shape"), [("scores", [1, 3]), ("features", [3]), ("features", [2, 3])])
 def test_another_tensor_is_refused(name: str, shape: list[int]) -> None:
     request = InferRequest("fraud-features", [InferInput(name, shape, "FP32", [1.0, 2.0, 0.0])])
-    with pytest.raises(InvalidRequestError, match="expected (one tensor|shape)"):
+    with pytest.raises(InvalidRequestError, match=r"expected (one tensor|shape)"):
         VectorReader(SCHEMA, 10).read_v2(request)

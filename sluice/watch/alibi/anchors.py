@@ -1,4 +1,4 @@
-"""Anchors: conditions under which the decision stays the same, whatever the other features are (Ribeiro et al. 2018)."""
+"""Anchors: conditions that keep the decision the same, whatever the other features are (Ribeiro et al. 2018)."""
 
 from __future__ import annotations
 

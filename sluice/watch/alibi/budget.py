@@ -40,7 +40,7 @@ class Budget:
             raise BudgetSpentError(
                 "seconds",
                 f"the budget of {self._seconds:g} s is spent after {self.calls} calls of the predictor",
-                "raise explanations.seconds, or lower what the method asks about: kernel_shap.samples, anchors.precision",
+                "raise explanations.seconds, or lower what is asked: kernel_shap.samples, anchors.precision",
             )
         return left
 
@@ -55,7 +55,7 @@ class Budget:
             raise BudgetSpentError(
                 "calls",
                 f"the budget of {self._most} calls of the predictor is spent",
-                "raise explanations.calls or explanations.batch, or explain fewer rows at a time",
+                "raise explanations.calls, or explanations.batch and serving.max_batch, or explain fewer rows at a time",
             )
         self.calls += 1
         return left

@@ -14,12 +14,13 @@ import polars as pl
 
 from sluice.steps import Progress
 from sluice.watch.alibi.explaining import Explaining
+from sluice.watch.alibi.files import EXPLANATIONS, INSTANCES, REQUEST, VECTORS
 from sluice.watch.alibi.predictor import Predictor, Resolved
 
 
 def run(folder: Path, progress: Progress) -> None:
     """Do the task over `folder`. Each row has a budget of its own."""
-    address = str(json.loads((folder / "request.json").read_text())["predictor"])
+    address = str(json.loads((folder / REQUEST).read_text())["predictor"])
     explaining = Explaining(folder)
     predictor = explaining.predictor(address, explaining.budget())
     try:
@@ -33,13 +34,13 @@ def run(folder: Path, progress: Progress) -> None:
     finally:
         predictor.close()
     document = {"format": 1, "method": explaining.settings["method"], "explanations": found}
-    (folder / "explanations.json").write_text(json.dumps(document, allow_nan=False))
+    (folder / EXPLANATIONS).write_text(json.dumps(document, allow_nan=False))
 
 
 def _rows(folder: Path, explaining: Explaining, predictor: Predictor) -> Resolved:
-    instances = folder / "instances.json"
+    instances = folder / INSTANCES
     if instances.exists():
         return predictor.resolve(instances.read_bytes())
-    table = pl.read_parquet(folder / "vectors.parquet")
+    table = pl.read_parquet(folder / VECTORS)
     vectors = table.select(explaining.schema.names).cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return Resolved(table.get_column("event_id").to_list(), vectors, predictor.score(vectors))

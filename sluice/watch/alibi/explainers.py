@@ -1,7 +1,7 @@
 """The one place where alibi's explainers are imported.
 
-`alibi.explainers` wants a module `ray`, which distributes work and is not here; an empty one of that name will do, since
-nothing is distributed. The library's own placeholder for it fails with every current typing_extensions.
+`alibi.explainers` wants a module `ray`, which distributes work and is not here; an empty one of that name will do,
+since nothing is distributed. The library's own placeholder for it fails with every current typing_extensions.
 """
 
 from __future__ import annotations

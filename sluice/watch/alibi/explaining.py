@@ -13,11 +13,11 @@ import polars as pl
 from sluice.features.schema import FeatureSchema
 from sluice.watch.alibi.anchors import anchors
 from sluice.watch.alibi.budget import Budget
+from sluice.watch.alibi.files import BACKGROUND, DOCUMENT
 from sluice.watch.alibi.predictor import Predictor
 from sluice.watch.alibi.shapley import shapley
 
 Floats = npt.NDArray[np.float64]
-DOCUMENT, BACKGROUND = "explainer.json", "background.parquet"
 
 
 class Explaining:

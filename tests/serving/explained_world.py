@@ -1,0 +1,78 @@
+"""A version whose score listens to the amount above all, and real explainers of it in the other environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from serving_world import WITHIN, Deployed, WorldTables, deploy
+
+from sluice.export.writer import GraphWriter
+from sluice.features.historical import feature_names
+from sluice.registry.keys import Keys
+from sluice.registry.servable import Servable, load_servable
+from sluice.settings.explanations import Explanations
+from sluice.watch import door
+from sluice.watch.explanations import write_explainer
+
+ROOT = Path(__file__).parents[2]
+AMOUNT = 2.0
+"""The weight of the amount, in standard deviations; all others together have less."""
+
+
+def amount_version(world: WorldTables, folder: Path) -> Deployed:
+    """A linear model over scaled features in which the amount weighs most."""
+    names = feature_names(world.use_case, root=ROOT)
+    values = world.rows.select(names).fill_null(0).to_numpy().astype(np.float64)
+    weights = np.random.default_rng(1).normal(0, 0.2, (len(names), 1))
+    weights[names.index("amount")] = AMOUNT
+    writer = GraphWriter(len(names), opset=17)
+    scaled = writer.scale(writer.input, values.mean(axis=0), 1 / np.maximum(values.std(axis=0), 1e-3))
+    graph = writer.finish(writer.link(writer.affine(scaled, weights, np.zeros(1)), "binary"), 0)
+    return deploy(world.use_case, folder, graph=graph)
+
+
+def servable_of(version: Deployed) -> Servable:
+    """What a server would load."""
+    return load_servable(version.folder, version.digest, Keys.open(version.keys))
+
+
+def background(world: WorldTables) -> np.ndarray:
+    """float32 [n x features]: the rows that explanations compare with."""
+    names = feature_names(world.use_case, root=ROOT)
+    return world.rows.select(names).fill_null(0).to_numpy().astype(np.float32)
+
+
+def folder_for(world: WorldTables, version: Deployed, settings: Explanations, folder: Path) -> Path:
+    """What the explainer of a version reads; its train rows are the day's."""
+    return write_explainer(servable_of(version), world.rows.with_columns(held_out=False), settings, folder)
+
+
+@contextmanager
+def explainer(folder: Path, predictor: str) -> Iterator[str]:
+    """The address of a real explainer while the block lasts."""
+    command = [door.interpreter(), "-W", "ignore", "-m", "sluice.watch.alibi.explainer", folder]
+    options = ["--predictor", predictor, "--port", "0", "--caller", str(os.getpid())]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    with subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        try:
+            ready, _, _ = select.select([process.stdout], [], [], WITHIN)
+            assert ready, "the explainer does not start"
+            yield str(json.loads(process.stdout.readline())["address"])
+        finally:
+            process.terminate()
+            process.wait(WITHIN)
+
+
+def decisions(version: Deployed, matrix: np.ndarray) -> np.ndarray:
+    """bool [n]: whether the rows are alerts."""
+    return version.graph.score(np.ascontiguousarray(matrix, dtype=np.float32)) >= 0.5

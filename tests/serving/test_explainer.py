@@ -1,0 +1,167 @@
+"""The explainer as a real process, asking a real predictor: reasons that hold, and budgets that end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from explained_world import amount_version, background, decisions, explainer, folder_for, servable_of
+from servers.process import without
+from serving_world import JSON, WITHIN, Deployed, WorldTables, body, instance
+
+from sluice.errors import WatchError
+from sluice.settings.explanations import Anchors, Explanations, KernelShap
+from sluice.watch import door
+from sluice.watch.explanations import explain_rows
+from sluice_serving.traffic.process import ServerProcess
+
+CALLS = 130
+"""Enough for two rows (about 54 calls each, of the 50 vectors that the server takes) and not for four."""
+SETTINGS = Explanations(
+    calls=CALLS, max_rows=4, max_body=8192, kernel_shap=KernelShap(samples=256, background=10), batch=120
+)
+
+
+@dataclass
+class Served:
+    """A version behind its server and its explainer."""
+
+    version: Deployed
+    predictor: ServerProcess
+    arguments: list[str]
+    explainer: str
+    log: Path
+
+    def explain(self, content: bytes) -> httpx.Response:
+        """What the explainer says."""
+        return httpx.post(f"{self.explainer}/v1/models/fraud:explain", content=content, headers=JSON, timeout=WITHIN)
+
+    def ready(self) -> int:
+        """The status of its readiness."""
+        return httpx.get(f"{self.explainer}/v1/models/fraud", timeout=WITHIN).status_code
+
+
+@pytest.fixture(scope="module")
+def served(world: WorldTables, history_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    try:
+        door.interpreter()
+    except WatchError:
+        without("alibi", "`make setup-alibi` sets its environment up")
+    folder = tmp_path_factory.mktemp("explained")
+    version = amount_version(world, folder / "deployed")
+    arguments = version.arguments(history_state)
+    predictor = ServerProcess(arguments, folder / "server.log")
+    predictor.wait_ready(WITHIN)
+    with explainer(folder_for(world, version, SETTINGS, folder / "explainer"), predictor.address) as address:
+        found = Served(version, predictor, arguments, address, folder / "server.log")
+        yield found
+    found.predictor.stop()
+
+
+@pytest.fixture
+def first(world: WorldTables) -> dict[str, Any]:
+    return instance(world.day.row(0, named=True))
+
+
+def test_base_and_effects_make_the_score(served: Served, world: WorldTables) -> None:
+    rows = [instance(row) for row in world.day.head(2).iter_rows(named=True)]
+    answer = served.explain(body(*rows)).json()
+    scored = httpx.post(f"{served.predictor.address}/v1/models/fraud:predict", content=body(*rows), headers=JSON)
+    assert (answer["model_version"], answer["method"]) == (served.version.digest, "kernel_shap")
+    for explained, prediction in zip(answer["explanations"], scored.json()["predictions"], strict=True):
+        assert explained["event_id"] == prediction["event_id"]
+        assert explained["score"] == pytest.approx(prediction["score"], abs=1e-7)
+        assert explained["base"] + sum(explained["shap_values"]) == pytest.approx(prediction["score"], abs=1e-6)
+        largest = [abs(reason["effect"]) for reason in explained["reasons"]]
+        assert largest == sorted(map(abs, explained["shap_values"]), reverse=True)[:3]
+
+
+def test_a_planted_reason_comes_first_and_in_words(served: Served, first: dict[str, Any]) -> None:
+    """The same transaction with a large amount: that, and nothing else, makes its score."""
+    explained = served.explain(body({**first, "amount": 900.0})).json()["explanations"][0]
+    reason = explained["reasons"][0]
+    assert reason["feature"] == "amount"
+    assert reason["effect"] == max(explained["shap_values"]) > 0
+    assert reason["text"].startswith(f"amount is {reason['value']:.4g} (usually ")
+    assert "raises the score by 0." in reason["text"]
+    again = served.explain(body({**first, "amount": 900.0})).json()["explanations"][0]
+    assert again == explained, "the same row has the same explanation"
+
+
+def test_a_spent_budget_says_which_and_what_to_set(served: Served, world: WorldTables) -> None:
+    rows = [instance(row) for row in world.day.head(4).iter_rows(named=True)]
+    refused = served.explain(body(*rows))
+    assert refused.status_code == 503
+    said = refused.json()
+    assert (said["budget"], said["error"]) == ("calls", f"the budget of {CALLS} calls of the predictor is spent")
+    assert "explanations.calls" in said["hint"]
+    metrics = httpx.get(f"{served.explainer}/metrics", timeout=WITHIN).text
+    assert 'sluice_explainer_refused_total{reason="calls"}' in metrics
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "words"),
+    [
+        (b"", 400, "the body is no JSON"),
+        (b"[" * 5000, 400, "the body is no JSON"),
+        (b'{"instances": {}}', 400, "instances: expected a list"),
+        (b'{"instances": []}', 400, "instances: expected a list"),
+        (b'{"instances": [1, 2, 3, 4, 5]}', 413, "at most 4 rows, got 5"),
+        (b" " * 9000, 413, "larger than 8192 bytes"),
+        (b'{"instances": [{"event_id": "e"}]}', 422, "amount: is missing"),
+    ],
+)
+def test_what_is_no_question_is_refused_in_words(served: Served, content: bytes, status: int, words: str) -> None:
+    answer = served.explain(content)
+    assert (answer.status_code, words in answer.json()["error"]) == (status, True), answer.text
+
+
+def test_another_model_and_another_path_are_not_there(served: Served, first: dict[str, Any]) -> None:
+    wrong = httpx.post(f"{served.explainer}/v1/models/other:explain", content=body(first), timeout=WITHIN)
+    assert (wrong.status_code, "'other'" in wrong.json()["error"]) == (404, True)
+    put = httpx.put(f"{served.explainer}/v1/models/fraud:explain", content=body(first), timeout=WITHIN)
+    assert (put.status_code, put.json()["error"]) == (405, "Method Not Allowed")
+
+
+def test_a_predictor_that_is_gone_is_told_until_it_is_back(served: Served, first: dict[str, Any]) -> None:
+    port = int(served.predictor.address.rsplit(":", 1)[1])
+    served.predictor.stop()
+    refused = served.explain(body(first))
+    assert (refused.status_code, "does not answer" in refused.json()["error"]) == (502, True)
+    served.predictor = ServerProcess(served.arguments, served.log, port=port)
+    served.predictor.wait_ready(WITHIN)
+    assert served.explain(body(first)).status_code == 200
+    assert served.ready() == 200
+
+
+def test_anchors_hold_on_rows_that_are_drawn(served: Served, world: WorldTables, tmp_path: Path) -> None:
+    """Where the conditions hold, the decision is the same in the promised share of vectors drawn anew."""
+    settings = Explanations(method="anchors", seconds=timedelta(minutes=5), anchors=Anchors(precision=0.9))
+    reference = world.rows.with_columns(held_out=False)
+    scores = served.version.graph.score(background(world))
+    asked = world.rows[[int(scores.argmax()), int(scores.argmin())]]
+    found = explain_rows(servable_of(served.version), reference, settings, asked, served.predictor.address)
+    assert [one.document["decision"] for one in found] == ["alert", "no alert"]
+    names = list(served.version.schema.names)
+    for one in found:
+        document, rows = one.document, background(world)
+        columns = [names.index(condition["feature"]) for condition in document["anchor"]]
+        assert "amount" in [condition["feature"] for condition in document["anchor"]], document
+        within = np.ones(len(rows), dtype=bool)
+        for column, condition in zip(columns, document["anchor"], strict=True):
+            above, up_to = condition["above"], condition["up_to"]
+            within &= rows[:, column] > (-np.inf if above is None else above)
+            within &= rows[:, column] <= (np.inf if up_to is None else up_to)
+        random = np.random.default_rng(5)
+        drawn = rows[random.integers(0, len(rows), 4000)]
+        drawn[:, columns] = rows[within][random.integers(0, within.sum(), 4000)][:, columns]
+        share = np.mean(decisions(served.version, drawn) == (document["decision"] == "alert"))
+        assert share >= 0.9 - 0.02, document
+        assert document["precision"] >= 0.9
+        assert one.reasons[0].startswith(document["anchor"][0]["text"])
