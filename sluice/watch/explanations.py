@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from sluice import digests
+from sluice.errors import WatchError
 from sluice.features.schema import to_matrix
 from sluice.registry.servable import Servable
 from sluice.settings.explanations import Explanations
@@ -20,6 +25,7 @@ from sluice.watch.alibi.files import BACKGROUND, DOCUMENT, EXPLANATIONS, INSTANC
 
 _DECISION = 0.5
 """Where the decision lies that anchors explain, for a version without a threshold of its own."""
+_STOP_SECONDS = 35
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,38 @@ def explain_rows(
         Explained(str(one["event_id"]), one["score"], [reason["text"] for reason in one["reasons"]], one)
         for one in found
     ]
+
+
+@contextmanager
+def running_explainer(folder: Path, predictor: str, *, port: int = 0, python: Path | None = None) -> Iterator[str]:
+    """The address of an explainer of its own process while the block lasts; it is killed when this process ends.
+
+    Args:
+        folder: what `write_explainer` wrote.
+        predictor: http://host:port of the server of the same version.
+
+    Raises:
+        WatchError: it does not start; its own words are on standard error.
+    """
+    command = [str(python or door.interpreter()), "-W", "ignore", "-m", "sluice.watch.alibi.explainer", str(folder)]
+    command += ["--predictor", predictor, "--port", str(port), "--caller", str(os.getpid())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=door.environment()) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            if not line:
+                raise WatchError("the explainer did not start", "its own words stand above")
+            yield str(json.loads(line)["address"])
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _document(servable: Servable, settings: Explanations) -> dict[str, Any]:

@@ -1,24 +1,17 @@
-"""A version whose score listens to the amount above all, and real explainers of it in the other environment."""
+"""A version whose score listens to the amount above all, and what explains it."""
 
 from __future__ import annotations
 
-import json
-import os
-import select
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from serving_world import WITHIN, Deployed, WorldTables, deploy
+from serving_world import Deployed, WorldTables, deploy
 
 from sluice.export.writer import GraphWriter
 from sluice.features.historical import feature_names
 from sluice.registry.keys import Keys
 from sluice.registry.servable import Servable, load_servable
 from sluice.settings.explanations import Explanations
-from sluice.watch import door
 from sluice.watch.explanations import write_explainer
 
 ROOT = Path(__file__).parents[2]
@@ -52,25 +45,6 @@ def background(world: WorldTables) -> np.ndarray:
 def folder_for(world: WorldTables, version: Deployed, settings: Explanations, folder: Path) -> Path:
     """What the explainer of a version reads; its train rows are the day's."""
     return write_explainer(servable_of(version), world.rows.with_columns(held_out=False), settings, folder)
-
-
-@contextmanager
-def explainer(folder: Path, predictor: str) -> Iterator[str]:
-    """The address of a real explainer while the block lasts."""
-    command = [door.interpreter(), "-W", "ignore", "-m", "sluice.watch.alibi.explainer", folder]
-    options = ["--predictor", predictor, "--port", "0", "--caller", str(os.getpid())]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    with subprocess.Popen(
-        [*command, *options], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
-    ) as process:
-        assert process.stdout is not None
-        try:
-            ready, _, _ = select.select([process.stdout], [], [], WITHIN)
-            assert ready, "the explainer does not start"
-            yield str(json.loads(process.stdout.readline())["address"])
-        finally:
-            process.terminate()
-            process.wait(WITHIN)
 
 
 def decisions(version: Deployed, matrix: np.ndarray) -> np.ndarray:

@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from explained_world import amount_version, background, decisions, explainer, folder_for, servable_of
+from explained_world import amount_version, background, decisions, folder_for, servable_of
 from servers.process import without
 from serving_world import JSON, WITHIN, Deployed, WorldTables, body, instance
 
 from sluice.errors import WatchError
 from sluice.settings.explanations import Anchors, Explanations, KernelShap
 from sluice.watch import door
-from sluice.watch.explanations import explain_rows
+from sluice.watch.explanations import explain_rows, running_explainer
 from sluice_serving.traffic.process import ServerProcess
 
 CALLS = 130
@@ -58,7 +58,7 @@ def served(world: WorldTables, history_state: Path, tmp_path_factory: pytest.Tem
     arguments = version.arguments(history_state)
     predictor = ServerProcess(arguments, folder / "server.log")
     predictor.wait_ready(WITHIN)
-    with explainer(folder_for(world, version, SETTINGS, folder / "explainer"), predictor.address) as address:
+    with running_explainer(folder_for(world, version, SETTINGS, folder / "explainer"), predictor.address) as address:
         found = Served(version, predictor, arguments, address, folder / "server.log")
         yield found
     found.predictor.stop()

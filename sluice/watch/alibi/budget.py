@@ -55,7 +55,7 @@ class Budget:
             raise BudgetSpentError(
                 "calls",
                 f"the budget of {self._most} calls of the predictor is spent",
-                "raise explanations.calls, or explanations.batch and serving.max_batch, or explain fewer rows at a time",
+                "raise explanations.calls, or .batch and serving.max_batch, or explain fewer rows at a time",
             )
         self.calls += 1
         return left
