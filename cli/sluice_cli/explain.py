@@ -48,7 +48,7 @@ def explain(
     store: Store = None,
     work: Work = WORK,
 ) -> None:
-    """Print the top reasons of scores in words, by the champion and its training data (`explanations` in the settings)."""
+    """Print the top reasons of scores in words: `explanations` in the settings says how, and what it may cost."""
     from sluice.watch.explanations import explain_rows
     from sluice.watch.reference import read_reference
     from sluice_cli.endpoint import fetch_champion
