@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from serving_world import Deployed, WorldTables, deploy
 
 from sluice.export.writer import GraphWriter
@@ -13,6 +14,7 @@ from sluice.registry.keys import Keys
 from sluice.registry.servable import Servable, load_servable
 from sluice.settings.explanations import Explanations
 from sluice.watch.explanations import write_explainer
+from sluice.watch.reference import REFERENCE
 
 ROOT = Path(__file__).parents[2]
 AMOUNT = 2.0
@@ -28,7 +30,14 @@ def amount_version(world: WorldTables, folder: Path) -> Deployed:
     writer = GraphWriter(len(names), opset=17)
     scaled = writer.scale(writer.input, values.mean(axis=0), 1 / np.maximum(values.std(axis=0), 1e-3))
     graph = writer.finish(writer.link(writer.affine(scaled, weights, np.zeros(1)), "binary"), 0)
-    return deploy(world.use_case, folder, graph=graph)
+    folder.mkdir()
+    reference(world).write_parquet(folder / REFERENCE)
+    return deploy(world.use_case, folder, graph=graph, evidence={REFERENCE: folder / REFERENCE})
+
+
+def reference(world: WorldTables) -> pl.DataFrame:
+    """The rows that explanations compare with, the day's, as a version's reference has them."""
+    return world.rows.with_columns(held_out=False, score=0.0)
 
 
 def servable_of(version: Deployed) -> Servable:
@@ -44,7 +53,7 @@ def background(world: WorldTables) -> np.ndarray:
 
 def folder_for(world: WorldTables, version: Deployed, settings: Explanations, folder: Path) -> Path:
     """What the explainer of a version reads; its train rows are the day's."""
-    return write_explainer(servable_of(version), world.rows.with_columns(held_out=False), settings, folder)
+    return write_explainer(servable_of(version), reference(world), settings, folder)
 
 
 def decisions(version: Deployed, matrix: np.ndarray) -> np.ndarray:

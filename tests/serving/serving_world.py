@@ -140,11 +140,13 @@ def deploy(
     names: list[str] | None = None,
     beside: Deployed | None = None,
     graph: bytes | None = None,
+    evidence: dict[str, Path | bytes] | None = None,
 ) -> Deployed:
     """A version with a random linear model, stored, signed and fetched through the registry.
 
     Args:
         graph: another model than that.
+        evidence: what its promotion rests on.
         beside: the champion in whose registry this one is a cleared challenger; default: it is the champion of its own.
     """
     names = names or feature_names(use_case, root=ROOT)
@@ -166,7 +168,7 @@ def deploy(
     if beside:
         registry.settle("cleared", version=version.digest, against=beside.digest)
     else:
-        registry.decide("promoted", version=version.digest, expected_head=0, reason="test")
+        registry.decide("promoted", version=version.digest, expected_head=0, reason="test", evidence=evidence)
     fetched = registry.fetch(version, folder / "version")
     return Deployed(use_case, schema, Graph(graph), fetched, version.digest, keys, registry)
 

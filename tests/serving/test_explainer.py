@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,15 +12,22 @@ from typing import Any
 
 import httpx
 import numpy as np
+import polars as pl
 import pytest
-from explained_world import amount_version, background, decisions, folder_for, servable_of
+import yaml
+from explained_world import amount_version, background, decisions, folder_for, reference, servable_of
 from servers.process import without
 from serving_world import JSON, WITHIN, Deployed, WorldTables, body, instance
+from typer.testing import CliRunner
 
 from sluice.errors import WatchError
+from sluice.registry.keys import Keys
 from sluice.settings.explanations import Anchors, Explanations, KernelShap
 from sluice.watch import door
+from sluice.watch.alibi.files import BACKGROUND, DOCUMENT
 from sluice.watch.explanations import explain_rows, running_explainer
+from sluice_cli.main import app
+from sluice_serving import explained
 from sluice_serving.traffic.process import ServerProcess
 
 CALLS = 130
@@ -74,24 +83,24 @@ def test_base_and_effects_make_the_score(served: Served, world: WorldTables) -> 
     answer = served.explain(body(*rows)).json()
     scored = httpx.post(f"{served.predictor.address}/v1/models/fraud:predict", content=body(*rows), headers=JSON)
     assert (answer["model_version"], answer["method"]) == (served.version.digest, "kernel_shap")
-    for explained, prediction in zip(answer["explanations"], scored.json()["predictions"], strict=True):
-        assert explained["event_id"] == prediction["event_id"]
-        assert explained["score"] == pytest.approx(prediction["score"], abs=1e-7)
-        assert explained["base"] + sum(explained["shap_values"]) == pytest.approx(prediction["score"], abs=1e-6)
-        largest = [abs(reason["effect"]) for reason in explained["reasons"]]
-        assert largest == sorted(map(abs, explained["shap_values"]), reverse=True)[:3]
+    for one, prediction in zip(answer["explanations"], scored.json()["predictions"], strict=True):
+        assert one["event_id"] == prediction["event_id"]
+        assert one["score"] == pytest.approx(prediction["score"], abs=1e-7)
+        assert one["base"] + sum(one["shap_values"]) == pytest.approx(prediction["score"], abs=1e-6)
+        largest = [abs(reason["effect"]) for reason in one["reasons"]]
+        assert largest == sorted(map(abs, one["shap_values"]), reverse=True)[:3]
 
 
 def test_a_planted_reason_comes_first_and_in_words(served: Served, first: dict[str, Any]) -> None:
     """The same transaction with a large amount: that, and nothing else, makes its score."""
-    explained = served.explain(body({**first, "amount": 900.0})).json()["explanations"][0]
-    reason = explained["reasons"][0]
+    found = served.explain(body({**first, "amount": 900.0})).json()["explanations"][0]
+    reason = found["reasons"][0]
     assert reason["feature"] == "amount"
-    assert reason["effect"] == max(explained["shap_values"]) > 0
+    assert reason["effect"] == max(found["shap_values"]) > 0
     assert reason["text"].startswith(f"amount is {reason['value']:.4g} (usually ")
     assert "raises the score by 0." in reason["text"]
     again = served.explain(body({**first, "amount": 900.0})).json()["explanations"][0]
-    assert again == explained, "the same row has the same explanation"
+    assert again == found, "the same row has the same explanation"
 
 
 def test_a_spent_budget_says_which_and_what_to_set(served: Served, world: WorldTables) -> None:
@@ -140,13 +149,50 @@ def test_a_predictor_that_is_gone_is_told_until_it_is_back(served: Served, first
     assert served.ready() == 200
 
 
+def test_the_command_tells_the_top_alerts_of_a_table_in_words(
+    served: Served, world: WorldTables, tmp_path: Path
+) -> None:
+    """Against the registry and a running endpoint; the whole explanations go into a file."""
+    version, rows = served.version, tmp_path / "day.parquet"
+    world.rows.with_columns(world.day["event_id"]).write_parquet(rows)
+    storage = {"url": version.registry.store.url, "keys": str(version.keys)}
+    settings = {**world.use_case.model_dump(mode="json", by_alias=True), "storage": storage}
+    settings["explanations"]["kernel_shap"] = {"samples": 64, "background": 5}
+    (tmp_path / "case.yaml").write_text(yaml.safe_dump(settings))
+    words = ["explain", tmp_path / "case.yaml", rows, "--top", "2", "--endpoint", served.predictor.address]
+    given = [*words, "--work", tmp_path / "work", "--out", tmp_path / "why.json"]
+    done = CliRunner().invoke(app, [str(word) for word in given])
+    assert done.exit_code == 0, done.output
+    highest = np.sort(version.graph.score(background(world)))[::-1][:2]
+    found = json.loads((tmp_path / "why.json").read_text())
+    assert [one["score"] for one in found] == pytest.approx(highest, abs=1e-6)
+    assert f"{found[0]['event_id']}  score {found[0]['score']:.4f}" in done.output
+    assert all(reason["text"].split(" (")[0] in done.output for one in found for reason in one["reasons"])
+
+
+def test_what_an_explainer_needs_is_fetched_and_checked(
+    served: Served, world: WorldTables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The program that runs before an explainer on a cluster."""
+    version, folder = served.version, tmp_path / "explainer"
+    monkeypatch.setenv("SLUICE_STORE_URL", version.registry.store.url)
+    given = [str(folder), "--model", "fraud", "--keys"]
+    assert explained.main([*given, str(version.keys)]) == 0
+    assert pl.read_parquet(folder / BACKGROUND).height == world.rows.height
+    document = json.loads((folder / DOCUMENT).read_text())
+    assert (document["version"], document["settings"]["seconds"]) == (version.digest, 30.0)
+    other = Keys.ensure(tmp_path / "other").folder
+    shutil.rmtree(tmp_path / "versions")
+    assert explained.main([*given, str(other)]) == explained.REFUSED
+    assert "sign" in capsys.readouterr().err
+
+
 def test_anchors_hold_on_rows_that_are_drawn(served: Served, world: WorldTables, tmp_path: Path) -> None:
     """Where the conditions hold, the decision is the same in the promised share of vectors drawn anew."""
     settings = Explanations(method="anchors", seconds=timedelta(minutes=5), anchors=Anchors(precision=0.9))
-    reference = world.rows.with_columns(held_out=False)
     scores = served.version.graph.score(background(world))
     asked = world.rows[[int(scores.argmax()), int(scores.argmin())]]
-    found = explain_rows(servable_of(served.version), reference, settings, asked, served.predictor.address)
+    found = explain_rows(servable_of(served.version), reference(world), settings, asked, served.predictor.address)
     assert [one.document["decision"] for one in found] == ["alert", "no alert"]
     names = list(served.version.schema.names)
     for one in found:
