@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from sluice.errors import WatchError
 from sluice_cli.console import out, run_progress
@@ -44,11 +45,14 @@ def explain(
     top: Annotated[int, typer.Option(min=1, help="Without --event: this many, the highest scores first")] = 3,
     history: Annotated[Path | None, typer.Option(help="Folder with events and labels before (`sluice ingest`)")] = None,
     endpoint: Endpoint = None,
-    target: Annotated[Path | None, typer.Option("--out", help="JSON file for the whole explanations")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder of explanations.html and explanations.json")
+    ] = None,
     store: Store = None,
     work: Work = WORK,
 ) -> None:
     """Print the top reasons of scores in words: `explanations` in the settings says how, and what it may cost."""
+    from sluice.report.alerts import write_alerts_page
     from sluice.watch.explanations import explain_rows
     from sluice.watch.reference import read_reference
     from sluice_cli.endpoint import fetch_champion
@@ -64,9 +68,13 @@ def explain(
             found = explain_rows(servable, reference, settings.explanations, asked, address, progress=progress)
     for one in found:
         show(one)
-    if target is not None:
-        target.write_text(json.dumps([one.document for one in found], indent=1))
-        out.print(f"explanations {target}")
+    now = datetime.now(UTC)
+    target = folder or work / "explanations" / now.strftime("%Y%m%d-%H%M%S")
+    said = {"model": settings.name, "version": fetched.digest}
+    page = write_alerts_page(found, target, source=Path(source).name, written=now, **said)
+    rows = [one.document for one in found]
+    (target / "explanations.json").write_text(json.dumps({**said, "explanations": rows}, indent=1))
+    out.print(f"report {page}")
 
 
 def explainer(
@@ -99,16 +107,11 @@ def explainer(
 
 def show(one: Explained) -> None:
     """Print one explanation: the event, its score, and why."""
-    document = one.document
-    head = f"[bold]{one.event_id}[/]  score {one.score:.4f}"
-    if "base" in document:
-        head += f"  (the average of training data: {document['base']:.4f})"
-    if "anchor" in document:
-        decision = document.get("decision", document.get("class", ""))
-        head += f"  {decision}, in {document['precision']:.0%} of all cases with"
-    out.print(head)
-    for reason in one.reasons or ["nothing: it is so whatever the features are"]:
-        out.print(f"  {reason}")
+    from sluice.report.alerts import headline, reasons_of
+
+    out.print(Text.assemble((one.event_id, "bold"), "  ", headline(one)))
+    for reason in reasons_of(one):
+        out.print(Text(f"  {reason}"))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Iterator
@@ -160,14 +161,16 @@ def test_the_command_tells_the_top_alerts_of_a_table_in_words(
     settings["explanations"]["kernel_shap"] = {"samples": 64, "background": 5}
     (tmp_path / "case.yaml").write_text(yaml.safe_dump(settings))
     words = ["explain", tmp_path / "case.yaml", rows, "--top", "2", "--endpoint", served.predictor.address]
-    given = [*words, "--work", tmp_path / "work", "--out", tmp_path / "why.json"]
+    given = [*words, "--work", tmp_path / "work", "--out", tmp_path / "why"]
     done = CliRunner().invoke(app, [str(word) for word in given])
     assert done.exit_code == 0, done.output
     highest = np.sort(version.graph.score(background(world)))[::-1][:2]
-    found = json.loads((tmp_path / "why.json").read_text())
+    found = json.loads((tmp_path / "why/explanations.json").read_text())["explanations"]
     assert [one["score"] for one in found] == pytest.approx(highest, abs=1e-6)
     assert f"{found[0]['event_id']}  score {found[0]['score']:.4f}" in done.output
     assert all(reason["text"].split(" (")[0] in done.output for one in found for reason in one["reasons"])
+    page = (tmp_path / "why/explanations.html").read_text()
+    assert all(html.escape(reason["text"]) in page for one in found for reason in one["reasons"])
 
 
 def test_what_an_explainer_needs_is_fetched_and_checked(
