@@ -7,8 +7,8 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -16,21 +16,23 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
-from explained_world import amount_version, background, decisions, folder_for, reference, servable_of
+from explained_world import amount_version, background, decisions, folder_for, servable_of
 from servers.process import without
 from serving_world import JSON, WITHIN, Deployed, WorldTables, body, instance
 from typer.testing import CliRunner
 
 from sluice.errors import WatchError
 from sluice.registry.keys import Keys
-from sluice.settings.explanations import Anchors, Explanations, KernelShap
+from sluice.settings.explanations import Explanations, KernelShap
 from sluice.watch import door
 from sluice.watch.alibi.files import BACKGROUND, DOCUMENT
-from sluice.watch.explanations import explain_rows, running_explainer
+from sluice.watch.explanations import running_explainer
+from sluice_cli.explain import _rows as chosen_rows
 from sluice_cli.main import app
 from sluice_serving import explained
 from sluice_serving.traffic.process import ServerProcess
 
+PRECISION = 0.9
 CALLS = 130
 """Enough for two rows (about 54 calls each, of the 50 vectors that the server takes) and not for four."""
 SETTINGS = Explanations(
@@ -150,27 +152,19 @@ def test_a_predictor_that_is_gone_is_told_until_it_is_back(served: Served, first
     assert served.ready() == 200
 
 
-def test_the_command_tells_the_top_alerts_of_a_table_in_words(
+def test_the_command_takes_the_highest_scores_or_named_events(
     served: Served, world: WorldTables, tmp_path: Path
 ) -> None:
-    """Against the registry and a running endpoint; the whole explanations go into a file."""
-    version, rows = served.version, tmp_path / "day.parquet"
-    world.rows.with_columns(world.day["event_id"]).write_parquet(rows)
-    storage = {"url": version.registry.store.url, "keys": str(version.keys)}
-    settings = {**world.use_case.model_dump(mode="json", by_alias=True), "storage": storage}
-    settings["explanations"]["kernel_shap"] = {"samples": 64, "background": 5}
-    (tmp_path / "case.yaml").write_text(yaml.safe_dump(settings))
-    words = ["explain", tmp_path / "case.yaml", rows, "--top", "2", "--endpoint", served.predictor.address]
-    given = [*words, "--work", tmp_path / "work", "--out", tmp_path / "why"]
-    done = CliRunner().invoke(app, [str(word) for word in given])
-    assert done.exit_code == 0, done.output
-    highest = np.sort(version.graph.score(background(world)))[::-1][:2]
-    found = json.loads((tmp_path / "why/explanations.json").read_text())["explanations"]
-    assert [one["score"] for one in found] == pytest.approx(highest, abs=1e-6)
-    assert f"{found[0]['event_id']}  score {found[0]['score']:.4f}" in done.output
-    assert all(reason["text"].split(" (")[0] in done.output for one in found for reason in one["reasons"])
-    page = (tmp_path / "why/explanations.html").read_text()
-    assert all(html.escape(reason["text"]) in page for one in found for reason in one["reasons"])
+    source = tmp_path / "day.parquet"
+    world.rows.with_columns(world.day["event_id"]).write_parquet(source)
+    fetched: Any = SimpleNamespace(servable=lambda: servable_of(served.version))
+    highest = np.sort(served.version.graph.score(background(world)))[::-1][:4]
+    top = chosen_rows(fetched, str(source), None, 4, None)
+    assert top["score"].to_list() == pytest.approx(highest, abs=1e-6)
+    ids = top["event_id"].to_list()[1:3]
+    assert set(chosen_rows(fetched, str(source), ids, 1, None)["event_id"]) == set(ids)
+    with pytest.raises(WatchError, match="has no event none-such"):
+        chosen_rows(fetched, str(source), ["none-such"], 1, None)
 
 
 def test_what_an_explainer_needs_is_fetched_and_checked(
@@ -190,27 +184,43 @@ def test_what_an_explainer_needs_is_fetched_and_checked(
     assert "sign" in capsys.readouterr().err
 
 
-def test_anchors_hold_on_rows_that_are_drawn(served: Served, world: WorldTables, tmp_path: Path) -> None:
-    """Where the conditions hold, the decision is the same in the promised share of vectors drawn anew."""
-    settings = Explanations(method="anchors", seconds=timedelta(minutes=5), anchors=Anchors(precision=0.9))
-    scores = served.version.graph.score(background(world))
-    asked = world.rows[[int(scores.argmax()), int(scores.argmin())]]
-    found = explain_rows(servable_of(served.version), reference(world), settings, asked, served.predictor.address)
-    assert [one.document["decision"] for one in found] == ["alert", "no alert"]
-    names = list(served.version.schema.names)
+def test_the_command_tells_anchors_in_words_and_they_hold_on_rows_that_are_drawn(
+    served: Served, world: WorldTables, tmp_path: Path
+) -> None:
+    """Against the registry and a running endpoint: the most and the least alarming transaction of a day."""
+    version, rows = served.version, world.rows.with_columns(world.day["event_id"])
+    rows.write_parquet(tmp_path / "day.parquet")
+    settings = world.use_case.model_dump(mode="json", by_alias=True)
+    settings["storage"] = {"url": version.registry.store.url, "keys": str(version.keys)}
+    settings["explanations"] = {"method": "anchors", "seconds": "5m", "anchors": {"precision": PRECISION}}
+    (tmp_path / "case.yaml").write_text(yaml.safe_dump(settings))
+    scores = version.graph.score(background(world))
+    given = ["explain", tmp_path / "case.yaml", tmp_path / "day.parquet", "--endpoint", served.predictor.address]
+    given += ["--work", tmp_path / "work", "--out", tmp_path / "why"]
+    for place in (scores.argmax(), scores.argmin()):
+        given += ["--event", rows["event_id"][int(place)]]
+    done = CliRunner().invoke(app, [str(word) for word in given])
+    assert done.exit_code == 0, done.output
+    found = json.loads((tmp_path / "why/explanations.json").read_text())["explanations"]
+    assert sorted(one["decision"] for one in found) == ["alert", "no alert"]
+    page = (tmp_path / "why/explanations.html").read_text()
     for one in found:
-        document, rows = one.document, background(world)
-        columns = [names.index(condition["feature"]) for condition in document["anchor"]]
-        assert "amount" in [condition["feature"] for condition in document["anchor"]], document
-        within = np.ones(len(rows), dtype=bool)
-        for column, condition in zip(columns, document["anchor"], strict=True):
-            above, up_to = condition["above"], condition["up_to"]
-            within &= rows[:, column] > (-np.inf if above is None else above)
-            within &= rows[:, column] <= (np.inf if up_to is None else up_to)
-        random = np.random.default_rng(5)
-        drawn = rows[random.integers(0, len(rows), 4000)]
-        drawn[:, columns] = rows[within][random.integers(0, within.sum(), 4000)][:, columns]
-        share = np.mean(decisions(served.version, drawn) == (document["decision"] == "alert"))
-        assert share >= 0.9 - 0.02, document
-        assert document["precision"] >= 0.9
-        assert one.reasons[0].startswith(document["anchor"][0]["text"])
+        assert f"{one['event_id']}  score {one['score']:.4f}: {one['decision']}, in " in done.output
+        assert all(html.escape(reason["text"]) in page for reason in one["reasons"])
+        assert "amount" in [condition["feature"] for condition in one["anchor"]], one
+        assert one["precision"] >= PRECISION
+        assert share_of_same(version, background(world), one) >= PRECISION - 0.02, one
+
+
+def share_of_same(version: Deployed, rows: np.ndarray, one: dict[str, Any]) -> float:
+    """Share of vectors drawn anew within an anchor's conditions that get the decision that it explains."""
+    names, within = list(version.schema.names), np.ones(len(rows), dtype=bool)
+    columns = [names.index(condition["feature"]) for condition in one["anchor"]]
+    for column, condition in zip(columns, one["anchor"], strict=True):
+        above, up_to = condition["above"], condition["up_to"]
+        within &= rows[:, column] > (-np.inf if above is None else above)
+        within &= rows[:, column] <= (np.inf if up_to is None else up_to)
+    random = np.random.default_rng(5)
+    drawn = rows[random.integers(0, len(rows), 4000)]
+    drawn[:, columns] = rows[within][random.integers(0, within.sum(), 4000)][:, columns]
+    return float(np.mean(decisions(version, drawn) == (one["decision"] == "alert")))

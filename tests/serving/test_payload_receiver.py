@@ -191,13 +191,14 @@ def test_the_same_event_twice_is_stored_once_and_counted(tmp_path: Path) -> None
 def test_requests_without_an_answer_are_counted_there_and_in_the_ledger(
     receiver: ReceiverProcess, sender: Sender
 ) -> None:
+    ignored = receiver.metrics().get("sluice_payload_ignored_total{fraud}", 0.0)
     for number in ("answered", "refused", "lost"):
         body = b"no JSON" if number == "refused" else question(number)
         assert sender.send(named(REQUEST, number), body)[0] == 200
         if number == "answered":
             assert sender.send(named(RESPONSE, number), answer(number))[0] == 200
     assert sender.send(named(REQUEST, "probe"), b"")[0] == 200
-    assert receiver.metrics()["sluice_payload_ignored_total{fraud}"] == 1
+    assert receiver.metrics()["sluice_payload_ignored_total{fraud}"] == ignored + 1
     receiver.settle()
     found = receiver.ledger()
     missing = dict(found.unanswered.select("id", "rows").iter_rows())
