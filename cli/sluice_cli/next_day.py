@@ -66,20 +66,17 @@ def replay_next_day(use_case: UseCase, work: Path, online: Path, progress: Progr
             progress=progress,
         )
         try:
-            return NextDay(
-                champion.digest, replayed, _alerts(servable, use_case, rows, day, endpoint.address, progress)
-            )
+            return NextDay(champion.digest, replayed, _alerts(servable, use_case, rows, endpoint.address, progress))
         except WatchError as error:
             return NextDay(champion.digest, replayed, [], str(error))
 
 
 def _alerts(
-    servable: Servable, use_case: UseCase, rows: pl.DataFrame, day: pl.DataFrame, endpoint: str, progress: Progress
+    servable: Servable, use_case: UseCase, rows: pl.DataFrame, endpoint: str, progress: Progress
 ) -> list[Explained]:
     """The highest scores of the day, explained by asking the endpoint."""
     reference = read_reference(registry_for(use_case), servable.digest)
-    asked = rows.with_columns(day.get_column("event_id"))
-    asked = with_scores(asked, score_table(Graph(servable.graph), servable.schema, asked), servable.schema)
+    asked = with_scores(rows, score_table(Graph(servable.graph), servable.schema, rows), servable.schema)
     asked = asked.top_k(ALERTS, by="score").sort("score", descending=True)
     return explain_rows(servable, reference, use_case.explanations, asked, endpoint, progress=progress)
 

@@ -12,7 +12,7 @@ from sluice.features.schema import FIRST_KNOWN, FeatureColumn
 from sluice.watch.alibi.explainers import AnchorTabular, PredictorCallError
 from sluice.watch.alibi.shapley import drawn
 from sluice.watch.alibi.vectors import Gaps
-from sluice.watch.alibi.wording import said, shown
+from sluice.watch.alibi.wording import in_figures, said, shown
 
 Floats = npt.NDArray[np.float64]
 
@@ -109,7 +109,7 @@ def _condition(column: FeatureColumn, i: int, bounds: tuple[float, float], gaps:
         text = f"{column.name} is {said(column, above)}"
         known = column.vocabulary[int(above) - FIRST_KNOWN] if above >= FIRST_KNOWN else None
         return {"feature": column.name, "code": int(above), "is": known, "text": text}
-    low, high = (f"{column.name} > {above:g}", f"{column.name} <= {up_to:g}")
+    low, high = (f"{column.name} > {in_figures(above)}", f"{column.name} <= {in_figures(up_to)}")
     if gaps.is_gap(i, above):
         low = f"{column.name} is missing"
     parts = [low] * np.isfinite(above) + [high] * np.isfinite(up_to)

@@ -24,7 +24,12 @@ def shown(column: FeatureColumn, value: float) -> Any:
 def said(column: FeatureColumn, value: float) -> str:
     """A value in words."""
     found = shown(column, value)
-    return "missing" if found is None else f"{found:.4g}" if isinstance(found, float) else str(found)
+    return "missing" if found is None else in_figures(found) if isinstance(found, float) else str(found)
+
+
+def in_figures(value: float) -> str:
+    """A number as people read it: four digits, or whole thousands of them."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
 
 
 def usual(column: FeatureColumn, values: Floats) -> str:
@@ -33,7 +38,7 @@ def usual(column: FeatureColumn, values: Floats) -> str:
         found, counts = np.unique(values, return_counts=True)
         return f"mostly {said(column, float(found[counts.argmax()]))}"
     present = values[~np.isnan(values)]
-    return f"usually {np.median(present):.4g}" if len(present) else "usually missing"
+    return f"usually {in_figures(float(np.median(present)))}" if len(present) else "usually missing"
 
 
 def effect_in_words(column: FeatureColumn, value: float, background: Floats, effect: float) -> str:
