@@ -97,7 +97,7 @@ def test_a_predictor_that_keeps_one_waiting_is_the_budgets_end() -> None:
 
     with stub(answer) as address:
         predictor = Predictor(address, LIMITS, Budget(10, 0.2))
-        with pytest.raises(BudgetSpentError, match="0.2 s is spent after"):
+        with pytest.raises(BudgetSpentError, match=r"0\.2 s is spent after"):
             predictor.score(np.zeros((1, 2)))
         goes_on.set()
 
