@@ -113,7 +113,7 @@ def _lay_out(use_case: UseCase, folder: Path, chosen: Path, train: Path, documen
 def _settings(use_case: UseCase) -> dict[str, Any]:
     """The settings of a version: without the places that data and stores happen to lie at."""
     settings = use_case.model_dump(
-        mode="json", by_alias=True, exclude={"storage", "pipeline", "gate", "rollout", "watch"}
+        mode="json", by_alias=True, exclude={"storage", "pipeline", "gate", "rollout", "watch", "explanations"}
     )
     settings["data"]["source"] = ""
     settings["payloads"]["address"] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -135,11 +136,28 @@ def _roll_out(use_case: UseCase, stage: Stage) -> None:
 
 
 def _serve_next_day(use_case: UseCase, stage: Stage) -> None:
+    from sluice.report.alerts import write_alerts_page
+    from sluice_cli.explain import show as show_explained
     from sluice_cli.next_day import replay_next_day
 
     with run_progress() as listen:
-        replayed = replay_next_day(use_case, stage.work, stage.online, listen.work("replay"))
-    show_replay(replayed)
+        found = replay_next_day(use_case, stage.work, stage.online, listen.work("replay"))
+    show_replay(found.replayed)
+    if found.unexplained:
+        out.print(f"the day's top alerts are not explained: {found.unexplained}", markup=False)
+        return
+    out.print("[bold]the day's top alerts, and why[/]")
+    for one in found.alerts:
+        show_explained(one)
+    page = write_alerts_page(
+        found.alerts,
+        stage.work / "explanations",
+        model=use_case.name,
+        version=found.version,
+        source="the next day",
+        written=datetime.now(UTC),
+    )
+    out.print(f"report {page}")
 
 
 def _farewell(work: Path) -> None:

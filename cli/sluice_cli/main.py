@@ -11,6 +11,7 @@ from sluice_cli import (
     data,
     doctor,
     drift,
+    explain,
     gate,
     kubeflow,
     models,
@@ -30,7 +31,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Raw events in, gated models out. Every verb takes --help.",
 )
-for group in (pipeline, kubeflow, new, data, models, gate, people, rollout, updating, payloads, drift, store, doctor):
+for group in (
+    pipeline,
+    kubeflow,
+    new,
+    data,
+    models,
+    gate,
+    people,
+    rollout,
+    updating,
+    payloads,
+    drift,
+    explain,
+    store,
+    doctor,
+):
     group.add_to(app)
 
 

@@ -12,7 +12,7 @@ import orjson
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from kserve import ModelServer
+from kserve import Model, ModelServer
 from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer, metrics_handler
@@ -152,13 +152,13 @@ class Server(ModelServer):  # type: ignore[misc]
         self._listener, self._linger, self._sender = listener, linger, sender
         self.dataplane = VerifiedDataPlane(model_registry=self.registered_models)
 
-    def start(self, models: list[SluiceModel]) -> None:
-        """Blocks until the server is told to stop."""
-        self._register_and_check_atleast_one_model_is_ready(models)
+    def start(self, model: SluiceModel, *others: Model) -> None:
+        """Blocks until the server is told to stop. `others`: the same version under other names."""
+        self._register_and_check_atleast_one_model_is_ready([model, *others])
         rest = RestServer(
             "", self.dataplane, self.model_repository_extension, self.http_port, grace_period=self.grace_period
         )
-        rest.model, rest.linger, rest.sender = models[0], self._linger, self._sender
+        rest.model, rest.linger, rest.sender = model, self._linger, self._sender
         rest.config.access_log = False
         self._rest_server = rest
         asyncio.run(self._run(rest))

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from sluice.errors import RequestError
+from sluice_serving.metrics import protocol_of
 from sluice_serving.model import SluiceModel
 
 _DRAINED = 16
@@ -49,7 +50,7 @@ class Limits:
                 await self._application(scope, _replay(body, receive), send_noting)
         finally:
             # What nobody foresaw is answered with 500 and raised once more: it counts most of all.
-            protocol = "v2" if scope["path"].startswith("/v2") else "v1"
+            protocol = protocol_of(scope["path"], self._model.name)
             self._model.metrics.seconds.labels(protocol, str(status)).observe(perf_counter() - started)
 
     async def _body(self, scope: MutableMapping[str, Any], receive: Any) -> bytes | None:

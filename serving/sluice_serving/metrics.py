@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sluice.errors import RequestError
+from sluice.features.schema import COMPOSED
 from sluice.rollout.counts import DECILES, EDGES
 from sluice_serving.answers import Identity, Scored
 from sluice_serving.counters import CollectorRegistry, Counter, Gauge, Histogram
@@ -14,6 +15,21 @@ from sluice_serving.counters import CollectorRegistry, Counter, Gauge, Histogram
 _PROBABILITIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99, 0.999, 1.0)
 _POWERS = tuple(10.0**power for power in range(-3, 7))
 _MAGNITUDES = (*(-power for power in reversed(_POWERS)), *_POWERS)
+
+COMPOSED_PROTOCOL = "features"
+"""How requests with composed vectors are counted: a rollout judges a version by the others."""
+
+
+def is_composed(path: str, model: str) -> bool:
+    """Whether a request with this path asks with features, under a version's second name."""
+    return f"/models/{model}{COMPOSED}" in path
+
+
+def protocol_of(path: str, model: str) -> str:
+    """v1, v2 or features."""
+    if is_composed(path, model):
+        return COMPOSED_PROTOCOL
+    return "v2" if path.startswith("/v2") else "v1"
 
 
 class Metrics:
@@ -55,6 +71,7 @@ class Metrics:
             return Counter(f"sluice_{name}", text, names, registry=registry)
 
         self._rows = counter("rows", "Rows scored")
+        self.composed = counter("composed_rows", "Vectors of features scored, which no event is behind")
         self._unknown = counter("unknown_entities", "Rows whose entity has no state", "entity")
         self._stale = counter("stale_entities", "Rows whose entity's state is stale", "entity")
         self._ahead = counter("ahead", "Rows whose state is ahead of their time")

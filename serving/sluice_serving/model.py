@@ -62,7 +62,7 @@ class SluiceModel(Model):  # type: ignore[misc]
         super().__init__(identity.model)
         self.identity, self.metrics = identity, metrics
         self.reader = RequestReader(use_case, pseudonym_key)
-        self._use_case, self._online, self._graph = use_case, online, graph
+        self._use_case, self._online, self.graph = use_case, online, graph
         self._clock, self._seconds, self._say = clock, seconds, say
         self._probed, self._answers = float("-inf"), False
         self.why_not_ready = ""
@@ -110,7 +110,7 @@ class SluiceModel(Model):  # type: ignore[misc]
 
     def _score_now(self, requests: Requests) -> Scored:
         composed = self._online.compose(requests)
-        scores = self._graph.score(composed.matrix)
+        scores = self.graph.score(composed.matrix)
         return Scored(
             list(requests.event_id),
             scores,

@@ -64,24 +64,11 @@ class RequestReader:
         Raises:
             InvalidRequestError: all mistakes of all rows at once.
         """
-        if not isinstance(body, dict):
-            raise InvalidRequestError(
-                [(None, "body", f"expected a JSON object, got {fields.shown(body)}")], _BAD, "body"
-            )
-        instances = body.get("instances", _MISSING)
-        if not isinstance(instances, list):
-            given = "nothing" if instances is _MISSING else fields.shown(instances)
-            raise InvalidRequestError([(None, "instances", f"expected a list of objects, got {given}")], _BAD, "body")
-        self.check_rows(len(instances))
-        return self.read_rows(instances)
+        return self.read_rows(instances_of(body, self.max_batch))
 
     def check_rows(self, count: int) -> None:
         """Refuses no rows at all (422) and more than the settings allow (413)."""
-        if count == 0:
-            raise InvalidRequestError([(None, "instances", "expected at least one row")], reason="rows")
-        if count > self.max_batch:
-            text = f"expected at most {self.max_batch} rows, got {count}: send several requests"
-            raise InvalidRequestError([(None, "instances", text)], HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "rows")
+        check_rows(count, self.max_batch)
 
     def read_rows(self, rows: Sequence[Any]) -> Requests:
         """Requests from one mapping a row, fields by their role names."""
@@ -132,6 +119,31 @@ class RequestReader:
 
 
 _BAD = HTTPStatus.BAD_REQUEST
+
+
+def instances_of(body: Any, max_batch: int) -> list[Any]:
+    """The rows of a V1 body, whatever they hold.
+
+    Raises:
+        InvalidRequestError: there are none (400, 422), or too many (413).
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequestError([(None, "body", f"expected a JSON object, got {fields.shown(body)}")], _BAD, "body")
+    instances = body.get("instances", _MISSING)
+    if not isinstance(instances, list):
+        given = "nothing" if instances is _MISSING else fields.shown(instances)
+        raise InvalidRequestError([(None, "instances", f"expected a list of objects, got {given}")], _BAD, "body")
+    check_rows(len(instances), max_batch)
+    return instances
+
+
+def check_rows(count: int, max_batch: int) -> None:
+    """Refuses no rows at all (422) and more than `max_batch` (413)."""
+    if count == 0:
+        raise InvalidRequestError([(None, "instances", "expected at least one row")], reason="rows")
+    if count > max_batch:
+        text = f"expected at most {max_batch} rows, got {count}: send several requests"
+        raise InvalidRequestError([(None, "instances", text)], HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "rows")
 
 
 def request_fields(use_case: UseCase, key: bytes) -> tuple[Field, ...]:

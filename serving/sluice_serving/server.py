@@ -20,6 +20,7 @@ from sluice.features.repository import refuse_other_windows
 from sluice.registry.servable import Servable
 from sluice_serving.answers import Identity
 from sluice_serving.application import Server
+from sluice_serving.composed import ComposedModel
 from sluice_serving.metrics import Metrics
 from sluice_serving.model import Composer, SluiceModel, silent
 from sluice_serving.payloads.sending import PayloadSender
@@ -75,7 +76,7 @@ def serve(
         address = "http://{}:{}".format(*socket_.getsockname()[:2])
         announce.write(json.dumps({"address": address, "model": servable.model, "version": servable.digest}) + "\n")
         announce.flush()
-    server.start([model])
+    server.start(model, composed_model(servable, model))
     if sender is not None:
         sender.close(_SEND_SECONDS)
 
@@ -109,6 +110,12 @@ def build_model(
     model = SluiceModel(use_case, identity, online, scorer, metrics, clock=clock, pseudonym_key=pseudonym_key, say=say)
     model.load()
     return model
+
+
+def composed_model(servable: Servable, model: SluiceModel) -> ComposedModel:
+    """The same version under its second name: the same graph, asked with features."""
+    max_batch = servable.use_case.serving.max_batch
+    return ComposedModel(model.identity, servable.schema, model.graph, model.metrics, max_batch, model.healthy)
 
 
 def _quiet() -> None:

@@ -17,6 +17,8 @@ from sluice.errors import FeatureError
 RARE, UNSEEN_AS, MISSING = 0, 0, 1
 """Codes of a category: rare and unseen values share 0, a missing one is 1, the vocabulary starts at 2."""
 FIRST_KNOWN = 2
+COMPOSED = "-features"
+"""Behind a model's name: the name under which its server scores vectors of features instead of events."""
 
 
 @dataclass(frozen=True)

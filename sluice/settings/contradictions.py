@@ -6,6 +6,7 @@ so that all mistakes of a file are told at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -164,6 +165,20 @@ def _threshold(s: Sections) -> Iterator[str]:
     threshold = s["evaluation"].threshold
     if (threshold.by == "f1") != (threshold.value is None):
         yield f"evaluation.threshold.value: by {threshold.by} {'takes no' if threshold.by == 'f1' else 'needs a'} value"
+
+
+@_needs("task", "explanations")
+def _explanations(s: Sections) -> Iterator[str]:
+    given = s["explanations"]
+    if given.method == "anchors" and s["task"] == "regression":
+        yield "explanations.method: anchors explain a decision, which a regression does not make: use kernel_shap"
+    # And one each for the background, the row and its features.
+    needed = math.ceil(given.kernel_shap.samples * given.kernel_shap.background / given.batch) + 3
+    if given.method == "kernel_shap" and needed > given.calls:
+        yield (
+            f"explanations.calls: one row may take {needed} calls, {given.calls} are allowed: "
+            "raise calls or batch, or lower kernel_shap.samples or .background"
+        )
 
 
 @_needs("features")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from sluice.errors import SettingsError
+from sluice.settings.base import Section
 from sluice.settings.contradictions import contradictions
 from sluice.settings.layers import Layer, laid_over, located
 from sluice.settings.use_case import UseCase
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 def read_use_case(
@@ -158,3 +161,20 @@ def _lay_over(document: dict[str, Any], parts: list[str], value: Any) -> None:
             inner = document[part] = {}
         document = inner
     document[parts[-1]] = value
+
+
+def read_section(path: Path | None, section: type[SectionT]) -> SectionT:
+    """The settings in a YAML file that holds one section of a use case; without a file, the defaults.
+
+    Raises:
+        SettingsError: it is no YAML, or holds mistakes.
+    """
+    if path is None:
+        return section()
+    try:
+        return section.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise SettingsError(str(path), lines) from None
+    except yaml.YAMLError:
+        raise SettingsError(str(path), ["is no YAML"]) from None

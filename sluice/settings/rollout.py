@@ -19,6 +19,11 @@ class OnCluster(Section):
     request_timeout: Duration = Field(
         "5s", validate_default=True, description="The gateway's limit for a request; a version drains for as long."
     )
+    explain_timeout: Duration = Field(
+        "60s",
+        validate_default=True,
+        description="The gateway's limit for an explanation; longer than `explanations.seconds`.",
+    )
     ready_within: Duration = Field(
         "5m", validate_default=True, description="A version that is not ready by then gets no traffic."
     )

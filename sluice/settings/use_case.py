@@ -9,6 +9,7 @@ from pydantic import Field
 from sluice.settings.about import About
 from sluice.settings.base import Section
 from sluice.settings.data import Data
+from sluice.settings.explanations import Explanations
 from sluice.settings.features import Features
 from sluice.settings.judging import Evaluation, Gate
 from sluice.settings.operation import Pipeline, Serving, Storage
@@ -37,5 +38,6 @@ class UseCase(Section):
     serving: Serving = Serving()
     payloads: Payloads = Payloads()
     watch: Watch = Watch()
+    explanations: Explanations = Explanations()
     storage: Storage = Storage()
     pipeline: Pipeline = Pipeline()

@@ -44,7 +44,7 @@ def call(task: str, folder: Path, *, python: Path | None = None, progress: Progr
     command = [str(python or interpreter()), "-m", "sluice.watch.alibi", task, str(folder), str(os.getpid())]
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=_environment()) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment()) as process,
     ):
         try:
             failure = _listen(process, progress)
@@ -71,7 +71,8 @@ def _listen(process: subprocess.Popen[str], progress: Progress) -> dict[str, Any
     return failure
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The variables that a process of the other environment gets: none of this one's Python."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     # alibi-detect imports a library that speaks of others which are not there. The trees are small: threads that wait
     # for each other on a busy machine cost more than they save.

@@ -19,7 +19,7 @@ from sluice.watch.reference import with_scores
 def window_rows(
     servable: Servable, source: str, *, now: datetime, history: Path | None, root: Path | None = None
 ) -> pl.DataFrame:
-    """`event_time`, the version's features and `score` of a table.
+    """`event_time`, the version's features and `score` of a table, and `event_id` where it has one.
 
     Args:
         source: a Parquet file with `event_time` and the version's features (and `score`, else it is computed); or raw
@@ -35,7 +35,7 @@ def window_rows(
         table = _computed(servable, source, now, history, root)
     if table.is_empty():
         raise WatchError(f"{source} holds no rows to compare", "name a table of the days in question")
-    kept = table.select("event_time", *names, *(["score"] if "score" in table.columns else []))
+    kept = table.select("event_time", *names, *(name for name in ("event_id", "score") if name in table.columns))
     if "score" in kept.columns:
         return kept.with_columns(pl.col("score").cast(pl.Float32))
     return with_scores(kept, score_table(Graph(servable.graph), servable.schema, kept), servable.schema)

@@ -20,6 +20,8 @@ PROGRAMS = ROOT / "tools" / "servers" / "bin"
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
 LEDGER = "../examples/payload-ledger"
 """`standard` with the payload ledger, checked as an overlay is."""
+EXPLAINER = "../examples/explainer"
+"""`standard` with an explainer, likewise."""
 Document = dict[str, Any]
 
 
@@ -100,7 +102,16 @@ def named(documents: tuple[Document, ...], kind: str, name: str) -> Document:
 
 def pods(documents: tuple[Document, ...]) -> list[Pod]:
     """What makes pods: workloads, jobs, and the predictors of inference services as KServe will make them."""
-    return [pod for document in documents if (pod := _pod(document)) is not None]
+    made = [pod for document in documents if (pod := _pod(document)) is not None]
+    return [*made, *(explainer(each) for each in of_kind(documents, "InferenceService") if "explainer" in each["spec"])]
+
+
+def explainer(document: Document) -> Pod:
+    """The pod of an InferenceService's explainer: its labels come before those of the service."""
+    spec = document["spec"]["explainer"]
+    labels = {**document["metadata"]["labels"], **spec["labels"]}
+    labels["serving.kserve.io/inferenceservice"] = document["metadata"]["name"]
+    return Pod(identity(document), labels, spec, document["metadata"].get("namespace", ""))
 
 
 def identity(document: Document) -> str:

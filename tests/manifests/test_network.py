@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.rendered import LEDGER, OVERLAYS, Document, Pod, identity, named, of_kind, overlay, pods
+from tests.manifests.rendered import EXPLAINER, LEDGER, OVERLAYS, Document, Pod, identity, named, of_kind, overlay, pods
 
-pytestmark = pytest.mark.parametrize("name", [*OVERLAYS, LEDGER])
+pytestmark = pytest.mark.parametrize("name", [*OVERLAYS, LEDGER, EXPLAINER])
 STEP = Pod(
     "a pipeline's step",
     {
@@ -61,14 +61,14 @@ def test_an_updater_reaches_redis_and_nothing_else_of_ours(name: str) -> None:
             assert not _reaches(documents, other, updater, 9090), other.maker
 
 
-def test_nobody_reaches_a_step_and_only_gateway_prometheus_and_rollout_a_server(name: str) -> None:
+def test_nobody_reaches_a_step_and_only_gateway_prometheus_rollout_and_explainer_a_server(name: str) -> None:
     documents = overlay(name)
     found = pods(documents)
     for client in found:
         assert not _reaches(documents, client, STEP, 8080)
         for server in found:
             if server.labels["app.kubernetes.io/component"] == "server":
-                wanted = client.maker == "Deployment/rollout"
+                wanted = client.labels["app.kubernetes.io/component"] in ("rollout", "explainer")
                 assert _reaches(documents, client, server, 8080) is wanted, f"{client.maker} to {server.maker}"
 
 

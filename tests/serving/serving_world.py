@@ -139,10 +139,14 @@ def deploy(
     seed: int = 0,
     names: list[str] | None = None,
     beside: Deployed | None = None,
+    graph: bytes | None = None,
+    evidence: dict[str, Path | bytes] | None = None,
 ) -> Deployed:
     """A version with a random linear model, stored, signed and fetched through the registry.
 
     Args:
+        graph: another model than that.
+        evidence: what its promotion rests on.
         beside: the champion in whose registry this one is a cleared challenger; default: it is the champion of its own.
     """
     names = names or feature_names(use_case, root=ROOT)
@@ -152,7 +156,7 @@ def deploy(
         for n in names
     )
     schema = FeatureSchema(tuple(columns))
-    graph = linear_graph(use_case, len(names), seed)
+    graph = graph or linear_graph(use_case, len(names), seed)
     files = folder / "files"
     files.mkdir(parents=True)
     (files / "model.onnx").write_bytes(graph)
@@ -164,7 +168,7 @@ def deploy(
     if beside:
         registry.settle("cleared", version=version.digest, against=beside.digest)
     else:
-        registry.decide("promoted", version=version.digest, expected_head=0, reason="test")
+        registry.decide("promoted", version=version.digest, expected_head=0, reason="test", evidence=evidence)
     fetched = registry.fetch(version, folder / "version")
     return Deployed(use_case, schema, Graph(graph), fetched, version.digest, keys, registry)
 

@@ -24,6 +24,7 @@ def test_a_mistake_counts_as_a_failed_request() -> None:
     registry = CollectorRegistry()
     settings = SimpleNamespace(serving=SimpleNamespace(max_body=1000))
     model: Any = SimpleNamespace(
+        name="fraud",
         metrics=Metrics(Identity("fraud", "v1", ("amount",), ()), "binary", registry),
         reader=SimpleNamespace(use_case=settings),
     )

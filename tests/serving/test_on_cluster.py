@@ -96,6 +96,22 @@ def test_the_route_has_both_protocols_the_gateway_and_the_weights() -> None:
     assert traffic.endpoint == "http://fraud.example.com"
 
 
+def test_explanations_go_to_the_versions_that_have_an_explainer_by_the_same_weights() -> None:
+    cluster = FakeCluster()
+    traffic = standard(cluster)
+    traffic.prepare(OLD)
+    cluster.objects[f"{INFERENCESERVICES}/fraud"]["spec"]["explainer"] = {"containers": []}
+    traffic.prepare(NEW)
+    traffic.set_weights({OLD: 50, NEW: 50})
+    scoring, explaining = cluster.objects[ROUTE]["spec"]["rules"]
+    assert len(scoring["backendRefs"]) == 2
+    assert [each["path"]["value"] for each in explaining["matches"]] == ["/v1/models/fraud:explain"]
+    assert [(each["name"], each["weight"]) for each in explaining["backendRefs"]] == [
+        (f"fraud-{NEW[:12]}-explainer", 50)
+    ]
+    assert traffic.weights() == {OLD: 50, NEW: 50}
+
+
 def test_a_version_that_does_not_get_ready_leaves_nothing_and_says_why() -> None:
     cluster = FakeCluster(never={NEW})
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}

@@ -12,12 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
-import yaml
 from prometheus_client import CollectorRegistry
-from pydantic import ValidationError
 
-from sluice.errors import SettingsError, SluiceError
+from sluice.errors import SluiceError
 from sluice.settings.payloads import Payloads
+from sluice.settings.reader import read_section
 from sluice.storage import Store, open_store
 from sluice_serving.environment import storage_from
 from sluice_serving.listening import listen
@@ -66,15 +65,7 @@ def serve(given: argparse.Namespace) -> None:
 
 def read_settings(path: Path | None) -> Payloads:
     """The settings in a YAML file that holds what a use case has under `payloads`; without one, the defaults."""
-    if path is None:
-        return Payloads()
-    try:
-        return Payloads.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise SettingsError(str(path), lines) from None
-    except yaml.YAMLError:
-        raise SettingsError(str(path), ["is no YAML"]) from None
+    return read_section(path, Payloads)
 
 
 def _run(settings: Payloads, callers: Callers, store: Store, spool: Spool, given: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from sluice.errors import RequestError
 from sluice.ledger.layout import NAME
 from sluice.settings.payloads import Payloads
+from sluice_serving.payloads.bodies import is_composed
 from sluice_serving.payloads.callers import Callers
 from sluice_serving.payloads.events import MalformedError, read_event
 from sluice_serving.payloads.receiver import BusyError, Receiver
@@ -107,7 +108,7 @@ class Application:
             raise RequestError(text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "raise payloads.max_event")
         started = perf_counter()
         event = read_event(headers, body)
-        if not event.data and event.kind == "requests":
+        if (not event.data and event.kind == "requests") or is_composed(model, event.data):
             self._metrics.ignored.labels(model).inc()
             return
         await self._receiver.take(model, caller, event)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from sluice.features.schema import COMPOSED
 from sluice.ledger.layout import VERSION
 from sluice_serving.payloads.events import MalformedError
 
@@ -68,6 +69,19 @@ def read_question(body: bytes) -> list[datetime | None] | None:
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, StopIteration, OverflowError):
         return None
     return [_instant(text) for text in texts] if len(texts) <= _MOST_ROWS else None
+
+
+def is_composed(model: str, body: bytes) -> bool:
+    """Whether a body asks a model with features instead of events, or answers that: no event is behind it."""
+    try:
+        document = orjson.loads(body)
+        if "model_name" in document:
+            return bool(document["model_name"] == f"{model}{COMPOSED}")
+        if "inputs" in document:
+            return [tensor["name"] for tensor in document["inputs"]] == ["features"]
+        return isinstance(document["instances"][0], list)
+    except (ValueError, TypeError, KeyError, IndexError):
+        return False
 
 
 def _read_v1(document: dict[str, Any]) -> Answer:

@@ -19,7 +19,9 @@ class ReceiverMetrics:
         self.registry = registry
         self.accepted = counter("accepted", "Events that are durable and were acknowledged", "model", "kind")
         self.duplicates = counter("duplicates", "Events that were there already", "model")
-        self.ignored = counter("ignored", "Requests without a body, as health checks and scrapes make", "model")
+        self.ignored = counter(
+            "ignored", "Requests without a body, as health checks and scrapes make, and composed vectors", "model"
+        )
         self.malformed = counter("malformed", "Events that are none: envelope, type, time, body or model", "reason")
         self.refused = counter("refused", "Requests refused, by HTTP status", "status")
         self.unanswered = counter("unanswered", "Requests that no response followed in time, since the start", "model")

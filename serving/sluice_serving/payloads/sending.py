@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from sluice.errors import SettingsError
 from sluice_serving.counters import CollectorRegistry, Counter
+from sluice_serving.metrics import is_composed
 
 TYPES = {
     "request": "org.kubeflow.serving.inference.request",
@@ -65,7 +66,7 @@ class PayloadSender:
             parts.port or 80,
             f"{parts.path.rstrip('/')}/models/{model}",
         )
-        self._model, self._token = model, token
+        self.model, self._token = model, token
         self._queue: queue.Queue[Logged | None] = queue.Queue(queue_size)
         self._ends = threading.Event()
         self._sent = Counter("sluice_payloads_sent", "Events that the ledger took", registry=registry)
@@ -132,10 +133,10 @@ class PayloadSender:
             "Authorization": f"Bearer {self._token}",
             "Ce-Specversion": "1.0",
             "Ce-Id": event.id,
-            "Ce-Source": f"http://{self._model}/",
+            "Ce-Source": f"http://{self.model}/",
             "Ce-Type": TYPES[event.kind],
             "Ce-Time": event.time.isoformat(),
-            "Ce-Inferenceservicename": self._model,
+            "Ce-Inferenceservicename": self.model,
             "Ce-Endpoint": "default",
             "Ce-Component": "predictor",
         }
@@ -143,6 +144,8 @@ class PayloadSender:
 
 class PayloadLogger:
     """An ASGI application around another one: what was asked and what was answered with 200 goes to the sender.
+
+    Composed vectors do not: no event is behind them.
 
     As KServe's logger does, it takes the caller's `ce-id` as the id where there is one.
     """
@@ -152,7 +155,7 @@ class PayloadLogger:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """One request. Bodies come whole: `Limits` stands around it."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["method"] != "POST" or is_composed(scope["path"], self._sender.model):
             await self._application(scope, receive, send)
             return
         headers = dict(scope["headers"])

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.errors import RequestError
 from sluice.rollout import DECILES, EDGES, Counts
+from sluice_serving.metrics import COMPOSED_PROTOCOL
 
 
 class MetricsObserver:
@@ -49,6 +50,8 @@ def read_counts(text: str) -> Counts:
     requests = errors = scored = 0
     within, levels = [0] * len(EDGES), [0] * len(DECILES)
     for name, labels, value in _samples(text):
+        if labels.get("protocol") == COMPOSED_PROTOCOL:
+            continue
         if name == "sluice_request_seconds_count":
             requests += value
             errors += value if labels.get("status", "").startswith("5") else 0

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sluice.settings.base import format_duration
 from sluice.settings.rollout import OnCluster
 from sluice_serving.cluster import WRITER, Document
-from sluice_serving.traffic.versions import MANAGER, NAME, owner, service_of
+from sluice_serving.traffic.versions import MANAGER, NAME, explainer_of, owner, service_of
 
 GROUP = "/apis/gateway.networking.k8s.io/v1"
 _CORE = {"group": "", "kind": "Service", "port": 80}
 
 
-def route(template: Document, place: OnCluster, weights: Mapping[str, int]) -> Document:
+def route(
+    template: Document, place: OnCluster, weights: Mapping[str, int], explained: Collection[str] = ()
+) -> Document:
     """The route over the predictors' Services, ours to write as a whole.
 
     Args:
         template: the model's InferenceService, which it belongs to.
         weights: percent by version.
+        explained: versions that have an explainer: those answer `:explain`, by the same weights.
     """
     metadata = template["metadata"]
     model, labels = metadata["name"], metadata.get("labels", {})
@@ -34,6 +37,7 @@ def route(template: Document, place: OnCluster, weights: Mapping[str, int]) -> D
         "timeouts": {"request": format_duration(place.request_timeout)},
         "backendRefs": backends,
     }
+    rules = [rule, _explain_rule(model, place, {v: weights[v] for v in weights if v in explained})]
     return {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
@@ -50,8 +54,17 @@ def route(template: Document, place: OnCluster, weights: Mapping[str, int]) -> D
         "spec": {
             "parentRefs": [parent],
             **({"hostnames": place.hostnames} if place.hostnames else {}),
-            "rules": [rule],
+            "rules": [each for each in rules if each["backendRefs"]],
         },
+    }
+
+
+def _explain_rule(model: str, place: OnCluster, weights: Mapping[str, int]) -> Document:
+    backends = [{**_CORE, "name": explainer_of(model, version), "weight": w} for version, w in weights.items()]
+    return {
+        "matches": [{"path": {"type": "Exact", "value": f"/v1/models/{model}:explain"}}],
+        "timeouts": {"request": format_duration(place.explain_timeout)},
+        "backendRefs": backends,
     }
 
 

@@ -131,11 +131,12 @@ class StandardTraffic:
             self._sleep(_POLL)
 
     def _write_route(self, weights: Mapping[str, int]) -> None:
-        named = {versions.service_of(self._model, version): weight for version, weight in weights.items()}
+        explained = [version for version, found in self._versions().items() if "explainer" in found["spec"]]
+        wanted = routes.route(self._template(), self._place, weights, explained)
         path = self._route_path()
         found = self._cluster.get(path)
-        if routes.weights_of(found) != named or not routes.in_effect(found):
-            self._cluster.apply(path, routes.route(self._template(), self._place, weights))
+        if routes.weights_of(found) != routes.weights_of(wanted) or not routes.in_effect(found):
+            self._cluster.apply(path, wanted)
         deadline = self._seconds() + _ROUTE_SECONDS
         while not routes.in_effect(found := self._cluster.get(path)):
             if self._seconds() > deadline:

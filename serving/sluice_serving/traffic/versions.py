@@ -33,6 +33,11 @@ def service_of(model: str, version: str) -> str:
     return f"{name_of(model, version)}-predictor"
 
 
+def explainer_of(model: str, version: str) -> str:
+    """The Service of its explainer, as KServe calls it."""
+    return f"{name_of(model, version)}-explainer"
+
+
 def selector(model: str, version: str | None = None) -> str:
     """Labels of the versions' objects, or of one version's pods."""
     chosen = f"{NAME}%3D{model}"
@@ -68,11 +73,15 @@ def of_version(template: Document, version: str, name: str) -> Document:
 
 
 def _told(spec: Document, version: str) -> Document:
-    """The spec whose server is told this version, its pods labelled so."""
+    """The spec whose server is told this version, its pods labelled so; and what its explainer fetches."""
     spec = copy.deepcopy(spec)
     predictor = spec["predictor"]
     predictor["labels"] = {**predictor.get("labels", {}), LABEL: short(version)}
     _variable(spec)["value"] = version
+    for container in spec.get("explainer", {}).get("initContainers", ()):
+        for variable in container.get("env", ()):
+            if variable["name"] == VERSION:
+                variable["value"] = version
     return spec
 
 

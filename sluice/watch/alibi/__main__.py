@@ -13,13 +13,13 @@ from pathlib import Path
 
 from sluice.steps import step
 
-TASKS = ("drift",)
+TASKS = ("drift", "explain")
 _PR_SET_PDEATHSIG = 1
 
 
 def main(task: str, folder: str, caller: str) -> None:
     """Run `sluice.watch.alibi.<task>.run(folder, progress)`."""
-    _end_with(int(caller))
+    end_with(int(caller))
     # The libraries warn of what they will not be able to do with packages that are not here; nothing of it is used.
     warnings.simplefilter("ignore")
     logging.getLogger("alibi_detect").setLevel(logging.ERROR)
@@ -29,7 +29,7 @@ def main(task: str, folder: str, caller: str) -> None:
         import_module(f"sluice.watch.alibi.{task}").run(Path(folder), progress)
 
 
-def _end_with(caller: int) -> None:
+def end_with(caller: int) -> None:
     """Be killed when the caller ends, however it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != caller:
