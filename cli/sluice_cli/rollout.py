@@ -168,15 +168,18 @@ class _Breathing:
 
 
 class _Lines:
-    """A line a step, when it begins."""
+    """A line a step, when it begins; and why labels cannot be read, once for as long as it lasts."""
 
     def __init__(self) -> None:
-        self._percent = -1
+        self._step, self._trouble = "", ""
 
     def __call__(self, shown: Shown) -> None:
-        if shown.percent != self._percent:
-            self._percent = shown.percent
-            out.print(f"  {shown.percent:>3} % of the traffic, {len(shown.looks)} tests at every look")
+        if shown.step.words() != self._step:
+            self._step = shown.step.words()
+            out.print(f"  {self._step}, {len(shown.looks)} tests at every look")
+        if shown.trouble not in ("", self._trouble):
+            errors.print(f"labels are not compared: {shown.trouble}", markup=False)
+        self._trouble = shown.trouble
         for look in shown.looks:
             if look.violated:
                 out.print(f"      [red]{look.words()}[/]")

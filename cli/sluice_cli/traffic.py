@@ -27,7 +27,8 @@ def local_traffic(
         ledger = settings.payloads.address
         return [str(folder), *places, *(["--payloads", ledger] if ledger else [])]
 
-    with LocalTraffic(arguments, work / "logs", port=port, seed=settings.seed) as traffic:
+    within = settings.rollout.cluster.request_timeout.total_seconds()
+    with LocalTraffic(arguments, work / "logs", port=port, seed=settings.seed, timeout=within) as traffic:
         yield traffic
 
 
