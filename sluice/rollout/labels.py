@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -11,6 +11,8 @@ from sluice.errors import SluiceError
 from sluice.registry import Decision, Registry
 from sluice.rollout.steps import Step, reached
 from sluice.settings.rollout import Rollout
+
+Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class Losses:
 class Labelled(Protocol):
     """Where labelled answers come from: the payload ledger and the labels' source, or a simulation in tests."""
 
-    def losses(self, champion: str, challenger: str, start: datetime, end: datetime) -> tuple[Losses, Losses]:
-        """The champion's and the challenger's losses on what they answered from `start` up to `end` and whose label
-        is there by now; both on one scale. Nothing labelled is no rows.
+    def losses(self, champion: str, challenger: str, spans: Sequence[Span]) -> list[tuple[Losses, Losses]]:
+        """For each span the champion's and the challenger's losses on what they answered in it (its end not included)
+        and whose label is there by now; both on one scale. Nothing labelled is no rows.
 
         Raises:
             SluiceError: answers or labels cannot be read.
@@ -80,20 +82,13 @@ class Arrivals:
         return self._last
 
 
-def _compared(
-    source: Labelled, spans: Iterable[tuple[Step, datetime, datetime]], champion: str, challenger: str
-) -> list[Compared]:
-    found = []
-    for step, start, end in spans:
-        theirs, ours = source.losses(champion, challenger, start, end)
-        if ours.rows and theirs.rows:
-            found.append(Compared(step, ours, theirs))
-    return found
+def _compared(source: Labelled, spans: Sequence[tuple[Step, Span]], champion: str, challenger: str) -> list[Compared]:
+    found = source.losses(champion, challenger, [span for _, span in spans])
+    pairs = zip(spans, found, strict=True)
+    return [Compared(step, ours, theirs) for (step, _), (theirs, ours) in pairs if ours.rows and theirs.rows]
 
 
-def spans_of(
-    log: Sequence[Decision], challenger: str, steps: Sequence[Step], now: datetime
-) -> list[tuple[Step, datetime, datetime]]:
+def spans_of(log: Sequence[Decision], challenger: str, steps: Sequence[Step], now: datetime) -> list[tuple[Step, Span]]:
     """From when to when each step of the rollout that is under way lasted, as the log says; the last one until now.
 
     Within a step the weights stand still, also over a kill and a restart: it is one span, and one test.
@@ -106,7 +101,7 @@ def spans_of(
             begun[reached(steps, entry.figures)] = entry.time
     order = sorted(begun)
     ends = [begun[number] for number in order[1:]] + [now]
-    return [(steps[number], begun[number], end) for number, end in zip(order, ends, strict=True)]
+    return [(steps[number], (begun[number], end)) for number, end in zip(order, ends, strict=True)]
 
 
 _BEFORE = ("cleared", "approved", "taken-back", "promoted")

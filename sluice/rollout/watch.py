@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from sluice.rollout.counts import DECILES, EDGES, Counts
 from sluice.rollout.labels import Compared
-from sluice.rollout.sequence import lower_bounds, upper_bounds
+from sluice.rollout.sequence import lower_bounds
 from sluice.rollout.steps import steps_of
 from sluice.settings.rollout import Rollout
 
@@ -105,9 +105,11 @@ def slower_edges(ratio: float) -> list[tuple[float, float]]:
 
 
 def _looked(tests: list[_Test]) -> list[Look]:
-    half = [test.alpha / 2 for test in tests]
-    ours = lower_bounds([test.ours[0] for test in tests], [test.ours[1] for test in tests], half)
-    theirs = upper_bounds([test.theirs[0] for test in tests], [test.theirs[1] for test in tests], half)
+    # Both bounds in one go; the largest share is one less the smallest of the misses.
+    ours, theirs = [test.ours for test in tests], [test.theirs for test in tests]
+    hits = [hits for hits, _ in ours] + [rows - hits for hits, rows in theirs]
+    bounds = lower_bounds(hits, [rows for _, rows in ours + theirs], [test.alpha / 2 for test in tests] * 2)
+    lows, highs = bounds[: len(tests)], 1.0 - bounds[len(tests) :]
     return [
         Look(
             test.metric,
@@ -116,7 +118,7 @@ def _looked(tests: list[_Test]) -> list[Look]:
             float(low - high),
             test.tolerance * float(high) if test.relative else test.tolerance,
         )
-        for test, low, high in zip(tests, ours, theirs, strict=True)
+        for test, low, high in zip(tests, lows, highs, strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,17 +80,18 @@ class World:
             raise RequestError("the model server ended with exit code 3")
         self.prepared.add(version)
 
-    def losses(self, champion: str, challenger: str, start: datetime, end: datetime) -> tuple[Losses, Losses]:
+    def losses(
+        self, champion: str, challenger: str, spans: Sequence[tuple[datetime, datetime]]
+    ) -> list[tuple[Losses, Losses]]:
         """Labels come `label_delay` seconds after the answers; losses are 0 or 1."""
-        known = min(end, self.now - timedelta(seconds=self.label_delay))
+        arrived = self.now - timedelta(seconds=self.label_delay)
 
-        def of(version: str) -> Losses:
-            mine = [
-                (rows, lost) for time, who, rows, lost in self._answered if who == version and start < time <= known
-            ]
-            return Losses(sum(rows for rows, _ in mine), sum(lost for _, lost in mine))
+        def of(version: str, start: datetime, end: datetime) -> Losses:
+            until = min(end, arrived)
+            mine = [(n, lost) for time, who, n, lost in self._answered if who == version and start < time <= until]
+            return Losses(sum(n for n, _ in mine), sum(lost for _, lost in mine))
 
-        return of(champion), of(challenger)
+        return [(of(champion, *span), of(challenger, *span)) for span in spans]
 
     def weights(self) -> dict[str, float]:
         """Percent by version, prepared ones with 0 included."""
