@@ -166,7 +166,7 @@ class Controller:
     def _step(self, challenger: str, champion: str, number: int) -> None:
         step = self._steps[number]
         self._record(challenger, number, step.words())
-        before = {version: self._observer.counts(version) for version in (challenger, champion)}
+        before = {champion: self._observer.counts(champion), challenger: self._first_seen(challenger)}
         self._traffic.set_weights(step.weights(challenger, champion), step.shadow(challenger))
         end, unseen, ours, theirs = self._clock() + self._policy.max_duration, 0, Counts(), Counts()
         while True:
@@ -185,6 +185,12 @@ class Controller:
                     return None
             if self._clock() >= end:
                 return self._short(step, ours, theirs)
+
+    def _first_seen(self, challenger: str) -> Counts:
+        try:
+            return self._observer.counts(challenger)
+        except SluiceError as error:
+            raise _Ended("stopped", f"it does not show itself: {error.message}", {"cause": "not ready"}) from None
 
     def _judge(self, step: Step, ours: Counts, theirs: Counts, challenger: str, champion: str) -> None:
         labelled = self._arrivals.compared(champion, challenger)

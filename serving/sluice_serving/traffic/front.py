@@ -94,6 +94,14 @@ class Front:
             return False
         return True
 
+    def idle(self) -> bool:
+        """Whether no request and no copy is under way or waits."""
+
+        async def look() -> bool:
+            return not any(self._in_flight.values()) and (self._mirror is None or self._mirror.is_empty())
+
+        return self._run(look())
+
     def close(self) -> None:
         """Stop listening, let go of all connections and end the thread."""
 

@@ -44,6 +44,10 @@ class Mirror:
         except asyncio.QueueFull:
             self._dropped[self._target] += 1
 
+    def is_empty(self) -> bool:
+        """Whether no copy waits."""
+        return self._waiting.empty()
+
     async def close(self) -> None:
         """Send no more; what waits or is under way is let go."""
         for task in self._tasks:
