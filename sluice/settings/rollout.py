@@ -58,8 +58,8 @@ class Rollout(Section):
         description="Percent of the traffic, rising, in tenths at the finest (whole ones in Knative mode).",
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Chance that an equal challenger is taken back.")
-    min_requests: int = Field(250, ge=1, description="Requests to the challenger before a step may end.")
-    max_duration: Duration = Field("2h", validate_default=True, description="Longest time of a step.")
+    min_requests: int = Field(500, ge=1, description="Requests to the challenger before a step may end.")
+    max_duration: Duration = Field("4h", validate_default=True, description="Longest time of a step.")
     when_short: Literal["take-back", "proceed"] = Field(
         "take-back",
         description="What happens when a step's time ends with too few requests; proceed: only where there were enough "
