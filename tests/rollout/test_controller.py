@@ -130,10 +130,10 @@ def test_equals_are_taken_back_at_most_at_alpha(tmp_path: Path, tolerance: str) 
     none = dict.fromkeys(("max_error_increase", "max_slow_increase", "max_score_shift"), 0.0)
     labels = {"enabled": True, "every": "20s", "max_increase": 0.0 if tolerance == "none" else 0.1}
     told: dict[str, Any] = {**none, "slow_ratio": 1.000001} if tolerance == "none" else {}
-    policy = Rollout(**told, labels=labels, shadow=100, min_requests=100, look_every="5s")
+    policy = Rollout(**told, labels=labels, shadow=100, steps=[1, 5, 25, 50], min_requests=100, look_every="5s")
     back = 0
     for seed in range(200):
-        world, registry, _, _ = stage(tmp_path / str(seed), Behaviour(), seed=seed, rate=400.0, label_delay=10.0)
+        world, registry, _, _ = stage(tmp_path / str(seed), Behaviour(), seed=seed, rate=800.0, label_delay=10.0)
         back += led(world, registry, policy).roll_out().kind == "taken-back"
     assert back <= binom.ppf(0.999, 200, policy.alpha)
 
