@@ -69,7 +69,7 @@ submit: $(READY) ## a run on Kubeflow: HOST=https://… NAMESPACE=… TOKEN_FILE
 	  $(if $(PUBLISHED),--published)
 
 bench: $(READY) ## every measurement of docs/benchmarks.md
-	@for each in windows spark training scoring serving updater payloads handbook faults; do $(PYTHON) bench/$$each.py || exit 1; done
+	@for each in windows spark training scoring serving updater payloads handbook rollout faults; do $(PYTHON) bench/$$each.py || exit 1; done
 
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml
 	@tools/lock

@@ -17,7 +17,7 @@ from sluice.settings import UseCase
 from sluice_cli.console import errors, out
 from sluice_cli.options import WORK, Actor, Overlay, Reason, Store, UseCaseFile, Work, load
 from sluice_cli.people import Version, registry_for, tell
-from sluice_cli.traffic import cluster_traffic, local_traffic
+from sluice_cli.traffic import cluster_traffic, labelled_answers, local_traffic
 from sluice_serving.cluster import ClusterError
 
 KEEPER = "rollout"
@@ -68,6 +68,8 @@ def rollout(
             traffic.promote(champion.digest)
         out.print(f"{settings.name} answers at {traffic.endpoint}; the steps wait for requests")
         lead(settings, registry, traffic, version)
+        if traffic.dropped():
+            out.print(f"{traffic.dropped():,} copies were not sent: too many waited for the shadow")
         out.print("the endpoint goes on; Ctrl-C ends it")
         while True:
             time.sleep(3600)
@@ -115,6 +117,7 @@ def controller_for(
         settings.rollout,
         clock=lambda: datetime.now(UTC),
         sleep=sleep,
+        labelled=labelled_answers(settings, registry),
         show=_Lines(),
     )
 
@@ -168,15 +171,18 @@ class _Breathing:
 
 
 class _Lines:
-    """A line a step, when it begins."""
+    """A line a step, when it begins; and why labels cannot be read, once for as long as it lasts."""
 
     def __init__(self) -> None:
-        self._percent = -1
+        self._step, self._trouble = "", ""
 
     def __call__(self, shown: Shown) -> None:
-        if shown.percent != self._percent:
-            self._percent = shown.percent
-            out.print(f"  {shown.percent:>3} % of the traffic, {len(shown.looks)} tests at every look")
+        if shown.step.words() != self._step:
+            self._step = shown.step.words()
+            out.print(f"  {self._step}, {len(shown.looks)} tests at every look")
+        if shown.trouble not in ("", self._trouble):
+            errors.print(f"labels are not compared: {shown.trouble}", markup=False)
+        self._trouble = shown.trouble
         for look in shown.looks:
             if look.violated:
                 out.print(f"      [red]{look.words()}[/]")

@@ -1,13 +1,15 @@
-"""The way to move traffic that a use case's settings name."""
+"""The way to move traffic that a use case's settings name, and where labelled answers come from."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sluice.registry import Registry
+from sluice.rollout.ledger_labels import LedgerLabels, known_labels
 from sluice.settings import UseCase
 from sluice_serving.cluster import Cluster
 from sluice_serving.traffic.knative import KnativeTraffic
@@ -27,7 +29,8 @@ def local_traffic(
         ledger = settings.payloads.address
         return [str(folder), *places, *(["--payloads", ledger] if ledger else [])]
 
-    with LocalTraffic(arguments, work / "logs", port=port, seed=settings.seed) as traffic:
+    within = settings.rollout.cluster.request_timeout.total_seconds()
+    with LocalTraffic(arguments, work / "logs", port=port, seed=settings.seed, timeout=within) as traffic:
         yield traffic
 
 
@@ -39,3 +42,15 @@ def cluster_traffic(settings: UseCase, sleep: Callable[[float], None] = time.sle
     """
     kind = StandardTraffic if settings.rollout.where == "standard" else KnativeTraffic
     return kind(Cluster.open(), settings.name, settings.rollout.cluster, sleep=sleep)
+
+
+def labelled_answers(settings: UseCase, registry: Registry) -> LedgerLabels | None:
+    """The payload ledger's answers with the labels of the use case's source; None where labels are not watched."""
+    if not settings.rollout.labels.enabled:
+        return None
+    return LedgerLabels(
+        registry.store,
+        settings,
+        labels=lambda: known_labels(settings, datetime.now(UTC)),
+        levels=lambda version: registry.version(version).document.get("score_levels", ()),
+    )

@@ -1,7 +1,8 @@
-"""Around the application: bodies have a largest size, and every scoring request is timed."""
+"""Around the application: bodies have a largest size, and every scoring request is timed, also one that hangs."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
@@ -25,14 +26,22 @@ class Limits:
 
     def __init__(self, application: Any, model: SluiceModel, leaving: Callable[[], bool]) -> None:
         self._application, self._model, self._leaving = application, model, leaving
-        self._largest = model.reader.use_case.serving.max_body
+        serving = model.reader.use_case.serving
+        self._largest, self._within = serving.max_body, serving.answer_within.total_seconds()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """One request."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._application(scope, receive, send)
             return
-        started, status = perf_counter(), 500
+        started, status, overdue = perf_counter(), 500, False
+        protocol = protocol_of(scope["path"], self._model.name)
+
+        def give_up() -> None:
+            # Whoever asked has gone by now: an answer that never comes would be counted nowhere.
+            nonlocal overdue
+            overdue = True
+            self._observe(protocol, HTTPStatus.GATEWAY_TIMEOUT, self._within)
 
         async def send_noting(message: MutableMapping[str, Any]) -> None:
             nonlocal status
@@ -42,6 +51,7 @@ class Limits:
                     message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
             await send(message)
 
+        timer = asyncio.get_running_loop().call_later(self._within, give_up)
         try:
             body = await self._body(scope, receive)
             if body is None:
@@ -50,8 +60,12 @@ class Limits:
                 await self._application(scope, _replay(body, receive), send_noting)
         finally:
             # What nobody foresaw is answered with 500 and raised once more: it counts most of all.
-            protocol = protocol_of(scope["path"], self._model.name)
-            self._model.metrics.seconds.labels(protocol, str(status)).observe(perf_counter() - started)
+            timer.cancel()
+            if not overdue:
+                self._observe(protocol, status, perf_counter() - started)
+
+    def _observe(self, protocol: str, status: int, seconds: float) -> None:
+        self._model.metrics.seconds.labels(protocol, str(int(status))).observe(seconds)
 
     async def _body(self, scope: MutableMapping[str, Any], receive: Any) -> bytes | None:
         """The whole body, None when it is too large."""

@@ -15,17 +15,17 @@ from typing import Any, Literal
 from sluice.errors import ConflictError, RegistryError, SluiceError
 from sluice.registry import Decision, Registry, State
 from sluice.rollout.counts import Counts, Observer
+from sluice.rollout.labels import Arrivals, Labelled
 from sluice.rollout.lease import Lease
+from sluice.rollout.steps import Step, reached, steps_of
 from sluice.rollout.traffic import Traffic
-from sluice.rollout.watch import Look, compare, slow_edge
+from sluice.rollout.watch import Look, can_tell, compare
 from sluice.settings.rollout import Rollout
 
 UNSEEN_LOOKS = 3
 """Looks in a row at which nothing is seen of a challenger, while the champion is seen: then its servers are gone."""
 SIGNS_OF_LIFE = 6
 """Looks without a sign of life after which a rollout counts as killed."""
-_TO_KNOW_P95 = 100
-"""Requests to the champion after which its p95 is known well enough."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Shown:
-    """A look, for who watches: the step's percent, requests to the challenger in it, and the tests."""
+    """A look, for who watches: the step, requests to the challenger in it, the tests, and why labels cannot be read."""
 
-    percent: int
+    step: Step
     requests: int
     looks: list[Look]
+    trouble: str = ""
 
 
 class _Ended(Exception):  # noqa: N818
@@ -58,6 +59,7 @@ class Controller:
     Args:
         clock: the time, with a zone.
         sleep: waits that many seconds.
+        labelled: where labelled answers come from; None where nothing gives them.
         show: is told of every look.
     """
 
@@ -70,10 +72,13 @@ class Controller:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None],
+        labelled: Labelled | None = None,
         show: Callable[[Shown], None] = lambda _shown: None,
     ) -> None:
         self._registry, self._traffic, self._observer, self._policy = registry, traffic, observer, policy
         self._clock, self._sleep, self._show = clock, sleep, show
+        self._steps = steps_of(policy)
+        self._arrivals = Arrivals(labelled if policy.labels.enabled else None, registry, self._steps, policy, clock)
         lasts = max(policy.look_every * SIGNS_OF_LIFE, timedelta(seconds=5))
         self._lease = Lease(registry.store, registry.model, lasts=lasts, clock=clock)
 
@@ -129,11 +134,11 @@ class Controller:
 
     def _lead(self, state: State, challenger: str) -> Outcome:
         champion = _champion(self._registry.model, state)
-        first = int(state.rollout.figures["step"]) if state.rollout is not None else 0
+        first = reached(self._steps, state.rollout.figures) if state.rollout is not None else 0
         try:
             self._prepare(challenger, champion, first)
-            for step in range(first, len(self._policy.steps)):
-                self._step(challenger, champion, step)
+            for number in range(first, len(self._steps)):
+                self._step(challenger, champion, number)
         except _Ended as end:
             return self._back(challenger, end)
         except ConflictError:
@@ -143,27 +148,27 @@ class Controller:
             self._traffic.set_weights({champion: 100})
             raise
         decision = self._registry.settle(
-            "promoted", version=challenger, against=champion, reason=f"rolled out in {len(self._policy.steps)} steps"
+            "promoted", version=challenger, against=champion, reason=f"rolled out in {len(self._steps)} steps"
         )
         self._traffic.set_weights({challenger: 100})
         if not self._policy.keep_previous:
             self._traffic.retire(champion)
         return Outcome("promoted", challenger, decision)
 
-    def _prepare(self, challenger: str, champion: str, step: int) -> None:
-        self._record(challenger, step, "prepared")
+    def _prepare(self, challenger: str, champion: str, number: int) -> None:
+        self._record(challenger, number, "prepared", prepared=True)
         try:
             self._traffic.prepare(champion)
             self._traffic.prepare(challenger)
         except SluiceError as error:
             raise _Ended("stopped", f"it does not get ready: {error.message}", {"cause": "not ready"}) from None
 
-    def _step(self, challenger: str, champion: str, step: int) -> None:
-        percent = self._policy.steps[step]
-        self._record(challenger, step, f"{percent} % of the traffic")
-        before = {version: self._observer.counts(version) for version in (challenger, champion)}
-        self._traffic.set_weights({champion: 100 - percent, challenger: percent})
-        end, slow, unseen = self._clock() + self._policy.max_duration, None, 0
+    def _step(self, challenger: str, champion: str, number: int) -> None:
+        step = self._steps[number]
+        self._record(challenger, number, step.words())
+        before = {champion: self._observer.counts(champion), challenger: self._first_seen(challenger)}
+        self._traffic.set_weights(step.weights(challenger, champion), step.shadow(challenger))
+        end, unseen, ours, theirs = self._clock() + self._policy.max_duration, 0, Counts(), Counts()
         while True:
             self._sleep(self._policy.look_every.total_seconds())
             self._lease.renew()
@@ -173,34 +178,40 @@ class Controller:
                 ours, unseen = self._observer.counts(challenger).since(before[challenger]), 0
             except SluiceError as error:
                 unseen += 1
-                _gone_after(unseen, percent, error)
-                continue
-            slow = slow or (slow_edge(self._policy, theirs) if theirs.requests >= _TO_KNOW_P95 else None)
-            self._judge(percent, ours, theirs, slow)
-            if ours.requests >= self._policy.min_requests:
-                return None
+                _gone_after(unseen, step, error)
+            else:
+                self._judge(step, ours, theirs, challenger, champion)
+                if ours.requests >= step.wanted:
+                    return None
             if self._clock() >= end:
-                return self._short(percent, ours)
+                return self._short(step, ours, theirs)
 
-    def _judge(self, percent: int, ours: Counts, theirs: Counts, slow: float | None) -> None:
-        looks = compare(self._policy, ours, theirs, slow)
-        self._show(Shown(percent, ours.requests, looks))
+    def _first_seen(self, challenger: str) -> Counts:
+        try:
+            return self._observer.counts(challenger)
+        except SluiceError as error:
+            raise _Ended("stopped", f"it does not show itself: {error.message}", {"cause": "not ready"}) from None
+
+    def _judge(self, step: Step, ours: Counts, theirs: Counts, challenger: str, champion: str) -> None:
+        labelled = self._arrivals.compared(champion, challenger)
+        looks = compare(self._policy, ours, theirs, labelled)
+        self._show(Shown(step, ours.requests, looks, self._arrivals.trouble))
         violated = [look for look in looks if look.violated]
         if violated:
             worst = max(violated, key=lambda look: look.least - look.tolerance)
-            figures = {
-                "cause": "evidence",
-                "percent": percent,
-                "requests": ours.requests,
-                "looks": [asdict(look) for look in violated],
-            }
-            raise _Ended("taken-back", f"at {percent} % after {ours.requests} requests: {worst.words()}", figures)
+            seen = {"requests": ours.requests, "looks": [asdict(look) for look in violated]}
+            said = f"at {step.words()} after {ours.requests} requests: {worst.words()}"
+            raise _Ended("taken-back", said, {"cause": "evidence", "percent": step.percent, **seen})
 
-    def _short(self, percent: int, ours: Counts) -> None:
-        if self._policy.when_short == "take-back":
-            said = f"only {ours.requests} requests at {percent} % in {self._policy.max_duration}"
-            wanted = f"{self._policy.min_requests} are wanted"
-            raise _Ended("stopped", f"{said}, {wanted}", {"cause": "time", "requests": ours.requests})
+    def _short(self, step: Step, ours: Counts, theirs: Counts) -> None:
+        if self._policy.when_short == "proceed":
+            if can_tell(self._policy, ours.requests, theirs):
+                return
+            wanted = "no test could have told a bad version by these"
+        else:
+            wanted = f"{step.wanted} are wanted"
+        said = f"only {ours.requests} requests at {step.words()} in {self._policy.max_duration}: {wanted}"
+        raise _Ended("stopped", said, {"cause": "time", "requests": ours.requests})
 
     def _still_wanted(self, challenger: str, champion: str) -> None:
         state = self._registry.state()
@@ -221,15 +232,15 @@ class Controller:
             self._traffic.retire(challenger)
         return Outcome(end.kind, challenger, decision)
 
-    def _record(self, challenger: str, step: int, reason: str) -> None:
-        figures = {"step": step, "percent": self._policy.steps[step]}
+    def _record(self, challenger: str, number: int, reason: str, **more: Any) -> None:
+        figures = self._steps[number].figures(number) | more
         self._registry.note("canary", version=challenger, reason=reason, figures=figures)
 
 
-def _gone_after(unseen: int, percent: int, error: SluiceError) -> None:
+def _gone_after(unseen: int, step: Step, error: SluiceError) -> None:
     if unseen >= UNSEEN_LOOKS:
-        figures = {"cause": "evidence", "percent": percent, "looks": []}
-        raise _Ended("taken-back", f"at {percent} % it is not seen any more: {error.message}", figures) from None
+        figures = {"cause": "evidence", "percent": step.percent, "looks": []}
+        raise _Ended("taken-back", f"at {step.words()} it is not seen any more: {error.message}", figures) from None
 
 
 def _champion(model: str, state: State) -> str:

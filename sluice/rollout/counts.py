@@ -22,8 +22,6 @@ class Counts:
         scored: rows with a score.
         levels: rows with a score at or below each decile of the scores that this version's gate saw: what is a decile
             there is one here while nothing has moved.
-        flagged, hits: rows over the version's threshold whose label has arrived, and the positive ones of these.
-        positives, found: rows whose positive label has arrived, and those of these that were over the threshold.
     """
 
     requests: int = 0
@@ -31,10 +29,6 @@ class Counts:
     within: tuple[int, ...] = ()
     scored: int = 0
     levels: tuple[int, ...] = ()
-    flagged: int = 0
-    hits: int = 0
-    positives: int = 0
-    found: int = 0
 
     def since(self, earlier: Counts) -> Counts:
         """What came after `earlier`. A server that restarted counts from nothing: then all of it did."""
@@ -47,11 +41,6 @@ class Counts:
         """Both together."""
         numbers = {name: getattr(self, name) + getattr(other, name) for name in _NUMBERS}
         return Counts(**numbers, within=_more(self.within, other.within), levels=_more(self.levels, other.levels))
-
-    def edge_of(self, share: float) -> float | None:
-        """The smallest of `EDGES` within which this share of the requests was answered; None when none is."""
-        enough = (edge for edge, count in zip(EDGES, self.within, strict=False) if count >= share * self.requests)
-        return next(enough, None) if self.requests else None
 
     def slower_than(self, edge: float) -> int:
         """Requests that were not answered within one of `EDGES`."""
@@ -69,7 +58,7 @@ class Observer(Protocol):
         """
 
 
-_NUMBERS = ("requests", "errors", "scored", "flagged", "hits", "positives", "found")
+_NUMBERS = ("requests", "errors", "scored")
 
 
 def _less(now: tuple[int, ...], then: tuple[int, ...]) -> tuple[int, ...]:

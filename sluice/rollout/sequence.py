@@ -1,4 +1,4 @@
-"""Confidence sequences for a share: bounds that hold at every look at once, while the share itself may move.
+"""Confidence sequences for a share or a bounded mean: bounds that hold at every look, while the share itself may move.
 
 For a share of conditional means p_1 … p_n (any of which may depend on the past) and k hits in n requests,
 
@@ -8,7 +8,8 @@ is at most a product of terms with conditional mean 1, because log(1 + p (e^λ �
 over a fixed grid of λ exceeds 1/α at any time with probability α at most (Ville's inequality), so the p̄ at which it
 reaches 1/α bound the running mean at all times together: Robbins' method of mixtures, as in Howard, Ramdas, McAuliffe
 and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence sequences" (Annals of Statistics 49, 2021).
-The mixture over λ, not over the share, is what allows the share to drift.
+The mixture over λ, not over the share, is what allows the share to drift. "Hits" may be parts of one: for losses x
+between 0 and 1, e^(λ x) lies below the chord 1 + x (e^λ − 1), so the same product bounds their mean (k is their sum).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Counted = Sequence[int] | NDArray[np.int64]
+Counted = Sequence[float] | NDArray[np.int64] | NDArray[np.float64]
 Levels = Sequence[float] | NDArray[np.float64]
 
 _TILTS: NDArray[np.float64] = np.geomspace(0.02, 12.0, 40)
@@ -31,7 +32,7 @@ def lower_bounds(hits: Counted, requests: Counted, alpha: Levels) -> NDArray[np.
     """The smallest running means that the evidence allows, each one-sided at its `alpha`; 0 where nothing was hit.
 
     Args:
-        hits, requests: [n], counts.
+        hits, requests: [n], counts; hits may be sums of losses between 0 and 1.
         alpha: [n], levels.
 
     Raises:

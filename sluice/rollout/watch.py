@@ -1,6 +1,7 @@
 """Whether a challenger does worse than the champion beside it, by a test that may be looked at at any time.
 
-Everything that is watched is a share of requests or rows: failed, slow, scored at or below a decile, labelled positive.
+Everything that is watched is a share of requests or rows (failed, slow, scored at or below a decile), or a mean loss
+between 0 and 1, which the same bounds hold for.
 Both versions get their requests by the same draw at the same time, so the world's drift moves both; scores are compared
 by the deciles of what the gate saw of each version, so that different models are compared by how far they have moved.
 The challenger is worse when the smallest share that its evidence allows exceeds the largest one of the champion's by
@@ -10,14 +11,14 @@ steps, over what is watched, and over the two bounds of each test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sluice.rollout.counts import DECILES, EDGES, Counts
-from sluice.rollout.sequence import lower_bounds, upper_bounds
+from sluice.rollout.labels import Compared
+from sluice.rollout.sequence import lower_bounds
+from sluice.rollout.steps import steps_of
 from sluice.settings.rollout import Rollout
-
-_GROUPS = 4
-"""Errors, latency, scores, labels: each has an equal part of alpha."""
 
 
 @dataclass(frozen=True)
@@ -52,44 +53,72 @@ class Look:
 
 @dataclass(frozen=True)
 class _Test:
+    """Hits and requests of both; `relative` makes the tolerance a share of the champion's own bound."""
+
     metric: str
-    ours: tuple[int, int]
-    theirs: tuple[int, int]
+    ours: tuple[float, int]
+    theirs: tuple[float, int]
     tolerance: float
     alpha: float
+    relative: bool = False
 
 
-def compare(policy: Rollout, challenger: Counts, champion: Counts, slow: float | None) -> list[Look]:
-    """All tests of one step on what was counted in it.
+def compare(policy: Rollout, challenger: Counts, champion: Counts, labelled: Sequence[Compared] = ()) -> list[Look]:
+    """All tests of one step on what was counted in it, and those on labels that have come for the steps so far."""
+    return _looked(_tests(policy, challenger, champion, labelled))
 
-    Args:
-        slow: the seconds (one of `EDGES`) beyond which a request is slow; None while that is not known.
-    """
-    alpha = policy.alpha / len(policy.steps) / _GROUPS
-    tests = [
-        *_errors(policy, challenger, champion, alpha),
-        *(_latency(policy, challenger, champion, alpha, slow) if slow is not None else ()),
-        *_scores(policy, challenger, champion, alpha),
-        *_labels(policy, challenger, champion, alpha),
+
+def can_tell(policy: Rollout, requests: int, champion: Counts) -> bool:
+    """Whether so many requests are enough for the tests on requests: to take one back that fails or is slow at all."""
+    hopeless = Counts(requests, requests, (0,) * len(EDGES))
+    looks = compare(policy, hopeless, replace(champion, scored=0, levels=()))
+    return looks[0].violated and any(look.violated for look in looks[1:])
+
+
+def _tests(policy: Rollout, ours: Counts, theirs: Counts, labelled: Sequence[Compared]) -> list[_Test]:
+    alpha = alpha_of(policy)
+    return [
+        *_errors(policy, ours, theirs, alpha),
+        *_latency(policy, ours, theirs, alpha),
+        *_scores(policy, ours, theirs, alpha),
+        *(_label_test(policy, each, alpha) for each in labelled),
     ]
-    return _looked(tests)
 
 
-def slow_edge(policy: Rollout, champion: Counts) -> float | None:
-    """The limit of a slow request: the first of `EDGES` at `slow_ratio` times the champion's p95 or beyond."""
-    p95 = champion.edge_of(0.95)
-    if p95 is None:
-        return None
-    return next((edge for edge in EDGES if edge >= policy.slow_ratio * p95), None)
+def alpha_of(policy: Rollout) -> float:
+    """The part of alpha that one group of tests (errors, latency, scores, labels where they are on) has in a step."""
+    return policy.alpha / len(steps_of(policy)) / (4 if policy.labels.enabled else 3)
+
+
+def slower_edges(ratio: float) -> list[tuple[float, float]]:
+    """Pairs of `EDGES`: one, and the first that is `ratio` times as large or larger; of equal seconds the tightest.
+
+    Whoever is at most `ratio` times slower has at most as many requests beyond the second as the other beyond the
+    first, whatever the times are. So no p95 has to be known, or guessed from the first requests.
+    """
+    pairs: dict[float, float] = {}
+    for edge in EDGES:
+        beyond = next((other for other in EDGES if other >= ratio * edge * (1 - 1e-9)), None)
+        if beyond is not None:
+            pairs[beyond] = edge
+    return [(edge, beyond) for beyond, edge in pairs.items()]
 
 
 def _looked(tests: list[_Test]) -> list[Look]:
-    half = [test.alpha / 2 for test in tests]
-    ours = lower_bounds([test.ours[0] for test in tests], [test.ours[1] for test in tests], half)
-    theirs = upper_bounds([test.theirs[0] for test in tests], [test.theirs[1] for test in tests], half)
+    # Both bounds in one go; the largest share is one less the smallest of the misses.
+    ours, theirs = [test.ours for test in tests], [test.theirs for test in tests]
+    hits = [hits for hits, _ in ours] + [rows - hits for hits, rows in theirs]
+    bounds = lower_bounds(hits, [rows for _, rows in ours + theirs], [test.alpha / 2 for test in tests] * 2)
+    lows, highs = bounds[: len(tests)], 1.0 - bounds[len(tests) :]
     return [
-        Look(test.metric, _share(*test.ours), _share(*test.theirs), float(least), test.tolerance)
-        for test, least in zip(tests, ours - theirs, strict=True)
+        Look(
+            test.metric,
+            _share(*test.ours),
+            _share(*test.theirs),
+            float(low - high),
+            test.tolerance * float(high) if test.relative else test.tolerance,
+        )
+        for test, low, high in zip(tests, lows, highs, strict=True)
     ]
 
 
@@ -105,9 +134,18 @@ def _errors(policy: Rollout, ours: Counts, theirs: Counts, alpha: float) -> list
     ]
 
 
-def _latency(policy: Rollout, ours: Counts, theirs: Counts, alpha: float, slow: float) -> list[_Test]:
-    slower = (ours.slower_than(slow), ours.requests), (theirs.slower_than(slow), theirs.requests)
-    return [_Test(f"requests slower than {slow * 1e3:g} ms", *slower, policy.max_slow_increase, alpha)]
+def _latency(policy: Rollout, ours: Counts, theirs: Counts, alpha: float) -> list[_Test]:
+    pairs = slower_edges(policy.slow_ratio)
+    return [
+        _Test(
+            f"requests slower than {beyond * 1e3:g} ms against the champion's {edge * 1e3:g} ms",
+            (ours.slower_than(beyond), ours.requests),
+            (theirs.slower_than(edge), theirs.requests),
+            policy.max_slow_increase,
+            alpha / len(pairs),
+        )
+        for edge, beyond in pairs
+    ]
 
 
 def _scores(policy: Rollout, ours: Counts, theirs: Counts, alpha: float) -> list[_Test]:
@@ -122,14 +160,11 @@ def _scores(policy: Rollout, ours: Counts, theirs: Counts, alpha: float) -> list
     return tests
 
 
-def _labels(policy: Rollout, ours: Counts, theirs: Counts, alpha: float) -> list[_Test]:
-    missed = ((ours.positives - ours.found, ours.positives), (theirs.positives - theirs.found, theirs.positives))
-    wrong = ((ours.flagged - ours.hits, ours.flagged), (theirs.flagged - theirs.hits, theirs.flagged))
-    return [
-        _Test("positives that were missed", *missed, policy.max_label_loss, alpha / 2),
-        _Test("flagged ones that were not positive", *wrong, policy.max_label_loss, alpha / 2),
-    ]
+def _label_test(policy: Rollout, seen: Compared, alpha: float) -> _Test:
+    ours, theirs = (seen.ours.total, seen.ours.rows), (seen.theirs.total, seen.theirs.rows)
+    metric = f"loss on labelled answers ({seen.step.words()})"
+    return _Test(metric, ours, theirs, policy.labels.max_increase, alpha, relative=True)
 
 
-def _share(hits: int, rows: int) -> float:
+def _share(hits: float, rows: int) -> float:
     return hits / rows if rows else 0.0

@@ -186,3 +186,20 @@ def _redis(s: Sections) -> Iterator[str]:
     online = s["features"].online
     if online.store == "redis" and online.address is None:
         yield "features.online.address: Redis needs host:port"
+
+
+@_needs("rollout")
+def _knative(s: Sections) -> Iterator[str]:
+    rollout = s["rollout"]
+    if rollout.where != "knative":
+        return
+    if rollout.shadow:
+        yield "rollout.shadow: Knative copies no requests: leave the shadow step out (0), or use standard"
+    if any(step != int(step) for step in rollout.steps):
+        yield f"rollout.steps: Knative splits in whole percents, got {rollout.steps}"
+
+
+@_needs("rollout", "data")
+def _labelled_answers(s: Sections) -> Iterator[str]:
+    if s["rollout"].labels.enabled and s["data"].columns.event_id is None:
+        yield "rollout.labels: labels find their answers by data.columns.event_id, which is not set"

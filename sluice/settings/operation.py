@@ -23,6 +23,12 @@ class Serving(Section):
     max_batch: int = Field(1000, ge=1, description="Rows in one request.")
     max_body: ByteSize = Field("1MiB", validate_default=True, description="Largest request.")
     threads: int = Field(1, ge=1, description="ONNX Runtime's threads in one server.")
+    answer_within: Duration = Field(
+        "5s",
+        validate_default=True,
+        description="A request that takes longer counts as failed (504) in the server's metrics, answered or not; as "
+        "long as the gateway waits (rollout.cluster.request_timeout).",
+    )
     linger: Duration = Field(
         "3s",
         validate_default=True,

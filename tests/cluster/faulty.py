@@ -29,7 +29,7 @@ def main() -> int:
     predict, score = SluiceModel.predict, SluiceModel._score_now
 
     async def faulty_predict(self: Any, payload: Any, *others: Any, **named: Any) -> Any:
-        await asyncio.sleep(TOLD["base"] * FAULT.get("slower", 1.0))
+        await asyncio.sleep(TOLD["base"] * FAULT.get("slower", 1.0) + FAULT.get("hanging", 0.0))
         if random.random() < FAULT.get("failing", 0.0):
             raise RuntimeError("injected for a test")
         return await predict(self, payload, *others, **named)

@@ -20,6 +20,7 @@ from stack import NAMESPACE, ROOT, Stack
 from sluice import digests
 from sluice.features.schema import FeatureColumn, FeatureSchema
 from sluice.registry import Decision, Keys, Registry, Version
+from sluice_serving.traffic.route import weights_of
 from tests.serving.serving_world import case, linear_graph
 from tools.cluster import gateway
 from tools.cluster.kubectl import Object
@@ -29,20 +30,26 @@ RATE = 100.0
 BASE = 0.11
 """Seconds that every version takes: its p95 lies far from the next of the histogram's edges."""
 POLICY: dict[str, Any] = {
-    "steps": [1, 25],
+    "steps": [0.5, 25],
     "min_requests": 700,
     "look_every": "1s",
-    "max_duration": "90s",
+    "max_duration": "150s",
     "when_short": "proceed",
     "keep_previous": "1h",
 }
-"""What hurts every request is found at 1 %; to be sure of 5 % of errors takes some 400 requests."""
+"""What hurts every request is found at half a percent, after some ten requests; to be sure of 5 % of errors takes some
+400, more than the first step has."""
+HANGS = 60.0
+"""Seconds: longer than gateway and server wait."""
 FAULTS: dict[str, dict[str, float]] = {
     "errors on 5 % of requests": {"failing": 0.05},
     "five times slower": {"slower": 5.0},
-    "scores have shifted": {"shifted": 0.6},
+    "scores have shifted": {"shifted": 0.9},
+    "hangs": {"hanging": HANGS},
 }
-VARIANTS = [*FAULTS, "good", "frozen", "forged"]
+COPIED = {"slower": 5.0}
+"""What only a shadow meets."""
+VARIANTS = [*FAULTS, "copied", "good", "frozen", "forged"]
 SENT_FILES = ("version.json", "version.sig")
 
 
@@ -75,10 +82,9 @@ class Life:
         """The latest decision of these kinds about a version."""
         return next((e for e in reversed(self.registry.log()) if e.version == version.digest and e.kind in kinds), None)
 
-    def weights(self) -> dict[str, int]:
-        """Weights by Service, as the route has them."""
-        route = self.stack.kubectl.get("httproute/fraud")
-        return {each["name"]: each["weight"] for each in route["spec"]["rules"][0]["backendRefs"]}
+    def weights(self) -> dict[str, float]:
+        """Percents by Service, as the route has them."""
+        return weights_of(self.stack.kubectl.get("httproute/fraud"))
 
     def rollout_pod(self) -> str:
         """The name of the pod that leads."""
@@ -152,7 +158,7 @@ def variants(registry: Registry, champion: Version, folder: Path) -> dict[str, V
 
 def inject(stack: Stack, made: dict[str, Version]) -> None:
     """From now on the servers of some versions have faults; one server a version, since the machine is small."""
-    faults = {made[name].digest: fault for name, fault in FAULTS.items()}
+    faults = {made[name].digest: fault for name, fault in FAULTS.items()} | {made["copied"].digest: COPIED}
     table = json.dumps({"base": BASE, "faults": faults})
     program = (HERE / "faulty.py").read_text()
     here = stack.kubectl
@@ -173,10 +179,10 @@ def inject(stack: Stack, made: dict[str, Version]) -> None:
     here("patch", "inferenceservice/fraud", "--type=json", f"--patch={json.dumps(changes)}")
 
 
-def quicken(stack: Stack) -> None:
-    """The rollout's pod with the same settings but for steps that a test can wait for."""
+def quicken(stack: Stack, **more: Any) -> None:
+    """The rollout's pod with the same settings but for steps that a test can wait for, and what a test adds."""
     settings = yaml.safe_load((ROOT / "manifests" / "settings" / "cluster.yaml").read_text())
-    settings["rollout"] |= POLICY
+    settings["rollout"] |= POLICY | more
     here = stack.kubectl
     here.apply(_config_map("quick-settings", {"cluster.yaml": yaml.safe_dump(settings)}))
     volumes = here.get("deployment/rollout")["spec"]["template"]["spec"]["volumes"]
@@ -184,6 +190,8 @@ def quicken(stack: Stack) -> None:
     path = f"/spec/template/spec/volumes/{at}/configMap/name"
     change = [{"op": "replace", "path": path, "value": "quick-settings"}]
     here("patch", "deployment/rollout", "--type=json", f"--patch={json.dumps(change)}")
+    # A pod reads its settings when it starts.
+    here("rollout", "restart", "deployment/rollout")
     here("rollout", "status", "deployment/rollout", "--timeout=180s")
 
 

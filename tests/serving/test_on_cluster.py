@@ -9,7 +9,7 @@ from fake_cluster import INFERENCESERVICES, ROUTE, FakeCluster
 from rendered_server import template
 
 from sluice.errors import RequestError
-from sluice.rollout import Counts
+from sluice.rollout import Counts, Shadow
 from sluice.settings.rollout import OnCluster
 from sluice_serving.traffic import versions
 from sluice_serving.traffic.knative import KnativeTraffic
@@ -110,6 +110,51 @@ def test_explanations_go_to_the_versions_that_have_an_explainer_by_the_same_weig
         (f"fraud-{NEW[:12]}-explainer", 50)
     ]
     assert traffic.weights() == {OLD: 50, NEW: 50}
+
+
+def test_a_shadow_is_the_gateways_mirror_and_goes_with_the_next_weights() -> None:
+    cluster = FakeCluster()
+    traffic = standard(cluster)
+    for version in (OLD, NEW):
+        traffic.prepare(version)
+    traffic.set_weights({OLD: 100}, Shadow(NEW, 40))
+    (rule,) = cluster.objects[ROUTE]["spec"]["rules"]
+    backend = {"group": "", "kind": "Service", "name": f"fraud-{NEW[:12]}-predictor", "port": 80}
+    assert rule["filters"] == [{"type": "RequestMirror", "requestMirror": {"backendRef": backend, "percent": 40}}]
+    assert traffic.weights() == {OLD: 100, NEW: 0}
+    written = len(cluster.done)
+    traffic.set_weights({OLD: 100}, Shadow(NEW, 40))
+    assert len(cluster.done) == written
+    traffic.set_weights({OLD: 100})
+    assert "filters" not in cluster.objects[ROUTE]["spec"]["rules"][0]
+    cluster.never = {NEW}
+    with pytest.raises(RequestError, match="not ready"):
+        traffic.set_weights({OLD: 100}, Shadow(NEW, 40))
+    with pytest.raises(RequestError, match="not prepared: cccc"):
+        traffic.set_weights({OLD: 100}, Shadow("c" * 64, 40))
+
+
+def test_parts_of_a_percent_are_weights_of_a_thousand() -> None:
+    cluster = FakeCluster()
+    traffic = standard(cluster)
+    for version in (OLD, NEW):
+        traffic.prepare(version)
+    traffic.set_weights({OLD: 99.5, NEW: 0.5})
+    (rule,) = cluster.objects[ROUTE]["spec"]["rules"]
+    assert [each["weight"] for each in rule["backendRefs"]] == [995, 5]
+    assert traffic.weights() == {OLD: 99.5, NEW: 0.5}
+    with pytest.raises(RequestError, match="tenths"):
+        traffic.set_weights({OLD: 99.55, NEW: 0.45})
+
+
+def test_knative_copies_nothing_and_splits_in_whole_percents() -> None:
+    traffic = knative(FakeCluster())
+    traffic.prepare(OLD)
+    traffic.set_weights({OLD: 100})
+    traffic.prepare(NEW)
+    for asked in (({OLD: 100}, Shadow(NEW, 100)), ({OLD: 99.5, NEW: 0.5}, None)):
+        with pytest.raises(RequestError, match="Knative copies no requests and splits in whole percents"):
+            traffic.set_weights(*asked)
 
 
 def test_a_version_that_does_not_get_ready_leaves_nothing_and_says_why() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,15 +41,15 @@ class Stage:
     traffic: LocalTraffic
     bodies: list[bytes]
 
-    def controller(self) -> Controller:
+    def controller(self, policy: Rollout = POLICY, sleep: Callable[[float], None] = time.sleep) -> Controller:
         """The controller of production, in real time."""
         return Controller(
             self.champion.registry,
             self.traffic,
             self.traffic.observer(),
-            POLICY,
+            policy,
             clock=lambda: datetime.now(UTC),
-            sleep=time.sleep,
+            sleep=sleep,
         )
 
 
@@ -58,25 +59,51 @@ def stage(world: WorldTables, state: Path, tmp_path: Path) -> Iterator[Stage]:
     challenger = deploy(world.use_case, tmp_path / "challenger", seed=1, beside=champion)
     known = {one.digest: one for one in (champion, challenger)}
     with LocalTraffic(
-        lambda digest: known[digest].arguments(state), tmp_path / "logs", seed=5, ready_seconds=WITHIN
+        lambda digest: known[digest].arguments(state), tmp_path / "logs", seed=5, ready_seconds=WITHIN, timeout=2.0
     ) as traffic:
         traffic.promote(champion.digest)
         yield Stage(champion, challenger, traffic, request_bodies(world.use_case, world.day))
 
 
-def rolled_out(stage: Stage) -> tuple[Outcome, Load]:
+def rolled_out(
+    stage: Stage, policy: Rollout = POLICY, sleep: Callable[[float], None] = time.sleep
+) -> tuple[Outcome, Load]:
     """The end of a rollout under load."""
     with Load(stage.traffic.endpoint, "fraud", stage.bodies) as load:
-        ended = stage.controller().roll_out()
+        ended = stage.controller(policy, sleep).roll_out()
     return ended, load
 
 
-def test_a_good_challenger_takes_over_and_no_request_is_lost(stage: Stage) -> None:
-    ended, load = rolled_out(stage)
+def test_a_good_challenger_is_a_shadow_first_then_takes_over_and_no_request_is_lost(stage: Stage) -> None:
+    ended, load = rolled_out(stage, POLICY.model_copy(update={"shadow": 100, "shadow_requests": 60}))
     assert (ended.kind, ended.version) == ("promoted", stage.challenger.digest), ended.decision.reason
     assert stage.traffic.weights() == {stage.challenger.digest: 100}
     assert load.sent > POLICY.min_requests
     assert load.failed == 0
+    said = [entry.reason for entry in stage.champion.registry.log() if entry.kind == "canary"]
+    assert said[1:] == ["a copy of 100 % of the requests", "20 % of the traffic", "50 % of the traffic"]
+
+
+def test_one_that_hangs_is_taken_back_and_the_champion_keeps_serving(stage: Stage) -> None:
+    """Its process is stopped in the middle of a step: it goes on to accept requests, and answers none."""
+    champion, challenger = stage.champion.digest, stage.challenger.digest
+    answered: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        if stage.traffic.weights()[challenger] == 20 and not answered:
+            stage.traffic._servers[challenger].process.send_signal(signal.SIGSTOP)
+        answered.append(stage.traffic.observer().counts(champion).requests)
+
+    ended, load = rolled_out(stage, POLICY.model_copy(update={"min_requests": 10**6}), sleep)
+    assert ended.kind == "taken-back"
+    assert "not seen any more" in ended.decision.reason
+    assert stage.traffic.weights() == {champion: 100}
+    assert challenger in stage.champion.registry.state().withdrawn
+    assert load.failed > 0
+    assert answered == sorted(answered)
+    assert answered[-1] > answered[0]
+    assert httpx.get(f"{stage.traffic.endpoint}/v2/health/ready", timeout=WITHIN).status_code == 200
 
 
 def test_one_whose_requests_fail_is_taken_back_and_returns_when_a_person_says_so(stage: Stage) -> None:

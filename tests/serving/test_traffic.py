@@ -7,6 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from email.message import Message
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -17,7 +18,7 @@ from serving_world import JSON, WITHIN, Deployed, WorldTables, body, deploy, ins
 from stored_world import eventually
 
 from sluice.errors import RequestError
-from sluice.rollout import Traffic
+from sluice.rollout import Shadow, Traffic
 from sluice_serving.traffic.front import Front
 from sluice_serving.traffic.local import LocalTraffic
 
@@ -25,7 +26,9 @@ V1 = "/v1/models/fraud:predict"
 
 
 class Stub(http.server.BaseHTTPRequestHandler):
-    """A server that says its name after a while."""
+    """A server that says its name after a while; where it hangs it accepts and does not answer until it is released."""
+
+    seen: list[tuple[int, Message]] = []  # noqa: RUF012
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -33,6 +36,10 @@ class Stub(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         length = int(self.headers["content-length"])
         got = self.rfile.read(length)
+        port = int(self.server.server_address[1])
+        self.seen.append((port, self.headers))
+        if port in self.server.hanging:  # type: ignore[attr-defined]
+            self.server.released.wait(WITHIN)  # type: ignore[attr-defined]
         sleep(0.01)
         content = json.dumps({"name": self.server.server_address[1], "got": len(got)}).encode()
         self.send_response(200)
@@ -47,18 +54,21 @@ class Stub(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def stubs() -> Iterator[list[http.server.ThreadingHTTPServer]]:
     servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stub) for _ in range(2)]
+    Stub.seen.clear()
     for server in servers:
         server.daemon_threads = True
+        server.hanging, server.released = set(), threading.Event()  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, daemon=True).start()
     yield servers
     for server in servers:
+        server.released.set()  # type: ignore[attr-defined]
         server.shutdown()
         server.server_close()
 
 
 @pytest.fixture
 def front() -> Iterator[Front]:
-    front = Front("127.0.0.1", 0, seed=3)
+    front = Front("127.0.0.1", 0, seed=3, timeout=2.0)
     yield front
     front.close()
 
@@ -112,9 +122,71 @@ def test_draining_waits_for_requests_in_flight(front: Front, stubs: list[http.se
     assert answers == [200] * 120
 
 
+def hang(server: http.server.ThreadingHTTPServer) -> tuple[str, int]:
+    """From now on the server accepts requests and answers none."""
+    server.hanging.add(server.server_address[1])  # type: ignore[attr-defined]
+    return target(server)
+
+
+def test_one_that_hangs_fails_its_own_requests_and_no_other(
+    front: Front, stubs: list[http.server.ThreadingHTTPServer]
+) -> None:
+    a, b = target(stubs[0]), hang(stubs[1])
+    front.split({a: 60, b: 40})
+    with httpx.Client(base_url=front.address, timeout=WITHIN) as client:
+        answers = [client.post("/x", content=b"y") for _ in range(8)]
+        found = Counter(answer.status_code for answer in answers)
+        assert set(found) == {200, 504}
+        assert front.unanswered == {b: found[504]}
+        assert {answer.json()["name"] for answer in answers if answer.status_code == 200} == {a[1]}
+        assert "does not answer in 2 s" in next(one for one in answers if one.status_code == 504).json()["error"]
+
+
+def test_a_shadow_gets_copies_and_nobody_its_answers(
+    front: Front, stubs: list[http.server.ThreadingHTTPServer]
+) -> None:
+    a, b = map(target, stubs)
+    front.split({a: 100, b: 0})
+    front.mirror(b, 50)
+    named = {"ce-id": "1", "x-own": "kept"}
+    with httpx.Client(base_url=front.address, timeout=WITHIN) as client:
+        answers = {client.post("/x", content=b"y" * 5000, headers=named).json()["name"] for _ in range(60)}
+        assert answers == {a[1]}
+        eventually(front.idle)
+        copies = [headers for port, headers in Stub.seen if port == b[1]]
+        assert 15 <= len(copies) <= 45
+        # The payload ledger would take the copy's event for a repeat of the original's.
+        assert {(headers["ce-id"], headers["x-own"]) for headers in copies} == {(None, "kept")}
+        front.mirror(None)
+        client.post("/x", content=b"y")
+        eventually(front.idle)
+        assert len([port for port, _ in Stub.seen if port == b[1]]) == len(copies)
+    assert not front.dropped
+
+
+def test_a_shadow_that_hangs_or_is_gone_breaks_and_delays_nothing(
+    front: Front, stubs: list[http.server.ThreadingHTTPServer]
+) -> None:
+    a, b = target(stubs[0]), hang(stubs[1])
+    front.split({a: 100})
+    front.mirror(b, 100)
+    with httpx.Client(base_url=front.address, timeout=WITHIN) as client:
+        sent = 400
+        assert {client.post("/x", content=b"y").json()["name"] for _ in range(sent)} == {a[1]}
+        # Some wait, some have timed out; what found no room was dropped and counted.
+        eventually(lambda: front.unanswered[b])
+        assert 0 < front.dropped[b] < sent
+        assert not front.unanswered[a]
+        front.mirror(("127.0.0.1", 1), 100)
+        assert client.post("/x", content=b"y").json()["name"] == a[1]
+        eventually(lambda: front.unanswered["127.0.0.1", 1])
+
+
 def test_weights_have_to_make_a_hundred(tmp_path: Path) -> None:
     with LocalTraffic(lambda _: [], tmp_path) as traffic:
         local: Traffic = traffic
+        with pytest.raises(RequestError, match="not prepared: b"):
+            local.set_weights({}, Shadow("b", 100))
         assert local.weights() == {}
         with pytest.raises(RequestError, match="not prepared"):
             local.set_weights({"a": 100})

@@ -13,10 +13,13 @@ import threading
 from collections import Counter
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, TypeVar
 
-Target = tuple[str, int]
-Pool = dict[Target, tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+from sluice_serving.traffic.mirror import Mirror, Pool, Target
+
+__all__ = ["Front", "Target"]
+
 T = TypeVar("T")
 
 _HEAD_LIMIT = 64 * 1024
@@ -24,17 +27,25 @@ _BROKEN = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, Valu
 
 
 class Front:
-    """The address that clients know, in a thread with an event loop of its own. `seed`: of the split.
+    """The address that clients know, in a thread with an event loop of its own.
 
-    `unanswered` counts the requests to each target that its server did not answer.
+    Args:
+        seed: of the split.
+        timeout: seconds that a server has for an answer; a client gets 504 then.
+
+    Attributes:
+        unanswered: requests to each target, copies among them, that its server did not answer, or not in time.
+        dropped: copies that were not sent, because too many waited already.
     """
 
-    def __init__(self, host: str, port: int, seed: int) -> None:
-        self._random = random.Random(seed)
+    def __init__(self, host: str, port: int, seed: int, timeout: float = 5.0) -> None:
+        self._random, self._timeout = random.Random(seed), timeout
         self._targets: list[Target] = []
-        self._weights: list[int] = []
+        self._weights: list[float] = []
         self._in_flight: Counter[Target] = Counter()
         self.unanswered: Counter[Target] = Counter()
+        self.dropped: Counter[Target] = Counter()
+        self._mirror: Mirror | None = None
         self._broken: dict[Target, float] = {}
         self._clients: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
@@ -43,12 +54,22 @@ class Front:
         self._server = self._run(asyncio.start_server(self._client, host, port, limit=_HEAD_LIMIT))
         self.address = "http://{}:{}".format(*self._server.sockets[0].getsockname()[:2])
 
-    def split(self, weights: Mapping[Target, int]) -> None:
+    def split(self, weights: Mapping[Target, float]) -> None:
         """From the next request on; targets with weight 0 get none."""
 
         async def switch() -> None:
             self._targets = [target for target, weight in weights.items() if weight]
             self._weights = [weight for weight in weights.values() if weight]
+
+        self._run(switch())
+
+    def mirror(self, target: Target | None, percent: int = 100) -> None:
+        """From the next request on send a copy of this percent of them to a target whose answers nobody gets."""
+
+        async def switch() -> None:
+            if self._mirror is not None:
+                await self._mirror.close()
+            self._mirror = None if target is None else Mirror(target, percent / 100, self._copy, self.dropped)
 
         self._run(switch())
 
@@ -73,11 +94,21 @@ class Front:
             return False
         return True
 
+    def idle(self) -> bool:
+        """Whether no request and no copy is under way or waits."""
+
+        async def look() -> bool:
+            return not any(self._in_flight.values()) and (self._mirror is None or self._mirror.is_empty())
+
+        return self._run(look())
+
     def close(self) -> None:
         """Stop listening, let go of all connections and end the thread."""
 
         async def stop() -> None:
             self._server.close()
+            if self._mirror is not None:
+                await self._mirror.close()
             for task in self._clients:
                 task.cancel()
             await asyncio.gather(*self._clients, return_exceptions=True)
@@ -108,28 +139,46 @@ class Front:
             writer.close()
 
     async def _pass_on(self, message: bytes, pool: Pool) -> bytes:
-        """One request to one target; a kept connection that has gone is opened anew, once."""
+        """One request to one target."""
         if not self._targets:
             return _unavailable("no version has weight")
-        target = self._random.choices(self._targets, self._weights)[0]
+        if self._mirror is not None:
+            self._mirror.offer(message, self._random.random())
+        return await self._ask(self._random.choices(self._targets, self._weights)[0], message, pool)
+
+    async def _copy(self, target: Target, message: bytes, pool: Pool) -> None:
+        await self._ask(target, message, pool)
+
+    async def _ask(self, target: Target, message: bytes, pool: Pool) -> bytes:
+        """A target's answer, or ours when it gives none in time."""
         if self._random.random() < self._broken.get(target, 0.0):
             self.unanswered[target] += 1
             return _unavailable("a fault was injected here")
         self._in_flight[target] += 1
         try:
-            if target in pool:
-                with suppress(*_BROKEN):
-                    return await _exchange(message, pool[target])
-                pool.pop(target)[1].close()
-            pool[target] = await asyncio.open_connection(*target, limit=_HEAD_LIMIT)
-            return await _exchange(message, pool[target])
+            async with asyncio.timeout(self._timeout):
+                return await _answer_of(target, message, pool)
+        except TimeoutError:
+            said = _refusal(HTTPStatus.GATEWAY_TIMEOUT, f"the version's server does not answer in {self._timeout:g} s")
         except _BROKEN as error:
-            if target in pool:
-                pool.pop(target)[1].close()
-            self.unanswered[target] += 1
-            return _unavailable(f"the version's server does not answer: {type(error).__name__}")
+            said = _unavailable(f"the version's server does not answer: {type(error).__name__}")
         finally:
             self._in_flight[target] -= 1
+        # What may still come over this connection is an answer to nobody.
+        if target in pool:
+            pool.pop(target)[1].close()
+        self.unanswered[target] += 1
+        return said
+
+
+async def _answer_of(target: Target, message: bytes, pool: Pool) -> bytes:
+    """The answer; a kept connection that has gone is opened anew, once."""
+    if target in pool:
+        with suppress(*_BROKEN):
+            return await _exchange(message, pool[target])
+        pool.pop(target)[1].close()
+    pool[target] = await asyncio.open_connection(*target, limit=_HEAD_LIMIT)
+    return await _exchange(message, pool[target])
 
 
 async def _exchange(message: bytes, connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
@@ -161,6 +210,11 @@ async def _read(reader: asyncio.StreamReader, *, has_body: bool = True) -> bytes
 
 
 def _unavailable(why: str) -> bytes:
+    return _refusal(HTTPStatus.SERVICE_UNAVAILABLE, why)
+
+
+def _refusal(status: HTTPStatus, why: str) -> bytes:
     body = json.dumps({"error": why, "hint": "try again", "problems": []}).encode()
-    head = f"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body

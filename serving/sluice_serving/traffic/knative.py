@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from sluice.errors import RequestError
+from sluice.rollout import Shadow
+from sluice.rollout.traffic import in_tenths, refuse_strangers
 from sluice.settings.rollout import OnCluster
 from sluice_serving.cluster import Cluster, Document
 from sluice_serving.traffic import versions
@@ -63,22 +65,21 @@ class KnativeTraffic:
                 self._undo(found)
             raise
 
-    def weights(self) -> dict[str, int]:
+    def weights(self) -> dict[str, float]:
         """Percent of the requests by version: of the newest revision, and of the one beside it."""
-        return _split(self._live())
+        return dict(_split(self._live()))
 
-    def set_weights(self, weights: Mapping[str, int]) -> None:
-        """Split the requests between the two revisions."""
+    def set_weights(self, weights: Mapping[str, float], shadow: Shadow | None = None) -> None:
+        """Split the requests between the two revisions; Knative copies none."""
         found = self._live()
         known = _split(found)
-        strangers = [short(version) for version in weights if version not in known]
-        if strangers or found is None:
-            raise RequestError(f"not prepared: {', '.join(strangers)}", hint="prepare a version before it gets weight")
-        if sum(weights.values()) != 100 or any(weight < 0 for weight in weights.values()):
-            raise RequestError(f"weights are whole percents that make 100, got {dict(weights)}")
+        refuse_strangers(weights, shadow, known)
+        if shadow is not None or any(part % 10 for part in in_tenths(weights).values()):
+            raise RequestError("Knative copies no requests and splits in whole percents", hint="see rollout.steps")
+        assert found is not None, "a version is known by it"
         newest = versions.version_of(found)
         previous = next((version for version in known if version != newest), None)
-        self._write(newest, weights.get(newest, 0) if previous else None, previous)
+        self._write(newest, int(weights.get(newest, 0)) if previous else None, previous)
 
     def retire(self, version: str) -> None:
         """Let a version without weight go: Knative ends the pods of a revision that no traffic names."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sluice.errors import RequestError
+from sluice.rollout import Shadow
+from sluice.rollout.traffic import in_tenths, refuse_strangers
 from sluice_serving.traffic.front import Front, Target
 from sluice_serving.traffic.observed import MetricsObserver
 from sluice_serving.traffic.pods import read_text
@@ -14,6 +16,8 @@ from sluice_serving.traffic.process import ServerProcess
 
 _READY_SECONDS = 60.0
 _DRAIN_SECONDS = 30.0
+_IDLE_SECONDS = 10.0
+"""For a server without requests to end: what is left for the payload ledger is sent."""
 
 
 class LocalTraffic:
@@ -24,6 +28,7 @@ class LocalTraffic:
         logs: folder for the servers' logs, one file a version.
         host, port: where clients call; port 0 takes a free one.
         seed: of the split.
+        timeout: seconds that a server has for an answer.
     """
 
     def __init__(
@@ -35,11 +40,13 @@ class LocalTraffic:
         port: int = 0,
         seed: int = 0,
         ready_seconds: float = _READY_SECONDS,
+        timeout: float = 5.0,
     ) -> None:
         self._arguments, self._logs, self._ready_seconds = arguments, logs, ready_seconds
-        self._front = Front(host, port, seed)
+        self._front = Front(host, port, seed, timeout)
         self._servers: dict[str, ServerProcess] = {}
-        self._weights: dict[str, int] = {}
+        self._weights: dict[str, float] = {}
+        self._shadow: Shadow | None = None
 
     @property
     def endpoint(self) -> str:
@@ -57,31 +64,34 @@ class LocalTraffic:
         self._weights.setdefault(version, 0)
         self._split()
 
-    def weights(self) -> dict[str, int]:
+    def weights(self) -> dict[str, float]:
         """Percent of the requests by version."""
         return dict(self._weights)
 
-    def set_weights(self, weights: Mapping[str, int]) -> None:
+    def set_weights(self, weights: Mapping[str, float], shadow: Shadow | None = None) -> None:
         """Split the requests from the next one on."""
-        strangers = [version[:12] for version in weights if version not in self._servers]
-        if strangers:
-            raise RequestError(f"not prepared: {', '.join(strangers)}", hint="prepare a version before it gets weight")
-        if sum(weights.values()) != 100 or any(weight < 0 for weight in weights.values()):
-            raise RequestError(f"weights are whole percents that make 100, got {dict(weights)}")
+        refuse_strangers(weights, shadow, self._servers)
+        in_tenths(weights)
         self._weights = {version: weights.get(version, 0) for version in self._servers}
         self._split()
+        if shadow != self._shadow:
+            self._front.mirror(
+                _target(self._servers[shadow.version]) if shadow else None, shadow.percent if shadow else 0
+            )
+            self._shadow = shadow
 
     def retire(self, version: str) -> None:
         """Stop a version's server after its requests in flight are answered."""
         if version not in self._servers:
             return
         if self._weights[version]:
-            raise RequestError(f"{version[:12]} still has {self._weights[version]} %", hint="give it weight 0 first")
+            raise RequestError(f"{version[:12]} still has {self._weights[version]:g} %", hint="give it weight 0 first")
         server = self._servers.pop(version)
         del self._weights[version]
         self._split()
-        self._front.drain(_target(server), _DRAIN_SECONDS)
-        server.stop()
+        drained = self._front.drain(_target(server), _DRAIN_SECONDS)
+        # One that hangs does not hear the signal either.
+        server.stop(*([_IDLE_SECONDS] if drained else []))
 
     def promote(self, version: str) -> None:
         """Have one version take everything: prepare it, switch, retire the others."""
@@ -93,6 +103,10 @@ class LocalTraffic:
     def break_answers(self, version: str, share: float) -> None:
         """Fail this share of the requests to a prepared version: a fault injected to see the rollout find it."""
         self._front.break_answers(_target(self._servers[version]), share)
+
+    def dropped(self) -> int:
+        """Copies for a shadow that were not sent, because too many waited already."""
+        return sum(self._front.dropped.values())
 
     def observer(self) -> MetricsObserver:
         """What the rollout watches: each server's metrics, and what the front got no answer to."""

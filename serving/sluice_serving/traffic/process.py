@@ -16,7 +16,7 @@ from time import monotonic, sleep
 
 from sluice.errors import RequestError
 
-_STOP_SECONDS = 35
+_STOP_SECONDS = 35.0
 
 
 class ServerProcess:
@@ -58,12 +58,16 @@ class ServerProcess:
             self.kill()
             raise
 
-    def stop(self) -> int:
-        """SIGTERM: requests in flight are answered, then it ends; the exit code is returned."""
+    def stop(self, within: float = _STOP_SECONDS) -> int:
+        """SIGTERM: requests in flight are answered, then it ends, or is killed after `within` seconds.
+
+        Returns:
+            the exit code.
+        """
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(_STOP_SECONDS)
+            code = self.process.wait(within)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from sluice.errors import RequestError
+from sluice.rollout import Shadow
+from sluice.rollout.traffic import in_tenths, refuse_strangers
 from sluice.settings.rollout import OnCluster
 from sluice_serving.cluster import Cluster, Document
 from sluice_serving.traffic import route as routes
@@ -73,24 +75,22 @@ class StandardTraffic:
                 self._cluster.delete(path)
             raise
 
-    def weights(self) -> dict[str, int]:
+    def weights(self) -> dict[str, float]:
         """Percent of the requests by version, as the route has it."""
         given = routes.weights_of(self._cluster.get(self._route_path()))
         return {version: given.get(versions.service_of(self._model, version), 0) for version in self._versions()}
 
-    def set_weights(self, weights: Mapping[str, int]) -> None:
-        """Split the requests; returns when the gateway has it."""
+    def set_weights(self, weights: Mapping[str, float], shadow: Shadow | None = None) -> None:
+        """Split the requests, and have them copied; returns when the gateway has it."""
         known = self._versions()
-        strangers = [short(version) for version in weights if version not in known]
-        if strangers:
-            raise RequestError(f"not prepared: {', '.join(strangers)}", hint="prepare a version before it gets weight")
-        if sum(weights.values()) != 100 or any(weight < 0 for weight in weights.values()):
-            raise RequestError(f"weights are whole percents that make 100, got {dict(weights)}")
+        refuse_strangers(weights, shadow, known)
+        in_tenths(weights)
         before = self.weights()
-        for version, weight in weights.items():
-            if weight and not before[version] and not versions.is_ready(known[version]):
+        fresh = {version for version, weight in weights.items() if weight and not before[version]}
+        for version in fresh | ({shadow.version} if shadow else set()):
+            if not versions.is_ready(known[version]):
                 raise RequestError(f"{short(version)} is not ready", hint="prepare a version before it gets weight")
-        self._write_route({version: weights.get(version, 0) for version in known})
+        self._write_route({version: weights.get(version, 0) for version in known}, shadow)
 
     def retire(self, version: str) -> None:
         """Take a version out of the route, give its requests in flight their time, and delete it."""
@@ -98,7 +98,7 @@ class StandardTraffic:
         if version not in weights:
             return
         if weights[version]:
-            raise RequestError(f"{short(version)} still has {weights[version]} %", hint="give it weight 0 first")
+            raise RequestError(f"{short(version)} still has {weights[version]:g} %", hint="give it weight 0 first")
         # A route that names a Service which is gone answers with errors.
         self._write_route({other: weight for other, weight in weights.items() if other != version})
         self._sleep(self._place.request_timeout.total_seconds())
@@ -130,12 +130,12 @@ class StandardTraffic:
                 )
             self._sleep(_POLL)
 
-    def _write_route(self, weights: Mapping[str, int]) -> None:
+    def _write_route(self, weights: Mapping[str, float], shadow: Shadow | None = None) -> None:
         explained = [version for version, found in self._versions().items() if "explainer" in found["spec"]]
-        wanted = routes.route(self._template(), self._place, weights, explained)
+        wanted = routes.route(self._template(), self._place, weights, shadow, explained)
         path = self._route_path()
         found = self._cluster.get(path)
-        if routes.weights_of(found) != routes.weights_of(wanted) or not routes.in_effect(found):
+        if not routes.is_as_wanted(found, wanted) or not routes.in_effect(found):
             self._cluster.apply(path, wanted)
         deadline = self._seconds() + _ROUTE_SECONDS
         while not routes.in_effect(found := self._cluster.get(path)):
