@@ -14,6 +14,7 @@ from sluice_cli import (
     gate,
     kubeflow,
     models,
+    monitor,
     new,
     payloads,
     people,
@@ -30,7 +31,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Raw events in, gated models out. Every verb takes --help.",
 )
-for group in (pipeline, kubeflow, new, data, models, gate, people, rollout, updating, payloads, drift, store, doctor):
+for group in (
+    pipeline,
+    kubeflow,
+    new,
+    data,
+    models,
+    gate,
+    people,
+    rollout,
+    updating,
+    payloads,
+    drift,
+    monitor,
+    store,
+    doctor,
+):
     group.add_to(app)
 
 

@@ -171,3 +171,14 @@ def _redis(s: Sections) -> Iterator[str]:
     online = s["features"].online
     if online.store == "redis" and online.address is None:
         yield "features.online.address: Redis needs host:port"
+
+
+@_needs("watch")
+def _windows_and_rules(s: Sections) -> Iterator[str]:
+    window, rules = s["watch"].window, s["watch"].rules
+    if window <= timedelta() or window % timedelta(days=1):
+        yield "watch.window: a window is one or more whole days"
+    if window >= s["watch"].reference:
+        yield "watch.window: a window must be shorter than watch.reference"
+    if rules.violated > rules.of:
+        yield f"watch.rules.violated: {rules.violated} of {rules.of} windows cannot be violated"
