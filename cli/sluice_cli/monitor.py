@@ -104,6 +104,7 @@ def _retrain(settings: UseCase, acted: Acted, watched: Watched, work: Path, *, g
 
 def _instant(text: str) -> datetime:
     try:
-        return datetime.astimezone(parse_instant(text), UTC)
+        parsed: datetime = parse_instant(text)
+        return parsed.astimezone(UTC)
     except ValueError as error:
         raise SettingsError("--at", [f"{text}: {error}"]) from None
