@@ -53,9 +53,7 @@ class Rules(Section):
 
     violated: int = Field(2, ge=1, description="So many of the last `of` windows, the latest among them, are violated.")
     of: int = Field(3, ge=1, description="Windows that are looked at.")
-    on: list[Literal["drift", "performance"]] = Field(
-        ["drift", "performance"], description="What violates a window."
-    )
+    on: list[Literal["drift", "performance"]] = Field(["drift", "performance"], description="What violates a window.")
     cool_down: Duration = Field(
         "7d", validate_default=True, description="After an alert of a kind, or a run, so long no second one."
     )
