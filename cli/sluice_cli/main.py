@@ -15,6 +15,7 @@ from sluice_cli import (
     gate,
     kubeflow,
     models,
+    monitor,
     new,
     payloads,
     people,
@@ -44,6 +45,7 @@ for group in (
     payloads,
     drift,
     explain,
+    monitor,
     store,
     doctor,
 ):

@@ -25,6 +25,8 @@ Kind = Literal[
     "frozen",
     "unfrozen",
     "forgotten",
+    "alerted",
+    "retraining",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 BY_PEOPLE = frozenset({"approved", "rolled-back", "pinned", "unpinned", "frozen", "unfrozen", "forgotten"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from sluice.errors import StoreError
@@ -11,6 +12,7 @@ from sluice.registry.decision import Decision
 if TYPE_CHECKING:
     from sluice.registry.registry import Registry
 
+_GATE_OF_RUN = "gate of run "
 MAKES_LIVE = frozenset({"promoted", "approved", "rolled-back"})
 
 
@@ -20,7 +22,9 @@ def why(registry: Registry) -> dict[str, Any]:
     Returns:
         model, champion (digest or None), decision (the entry that made it live), verdict (the gate's document or
         None when it is gone), replaced (digest), pinned, frozen, awaiting, cleared, rollout, history (entries that
-        changed what is live, oldest first) and text (the same for a person).
+        changed what is live, oldest first), retrainings (those that the monitor started: `trigger`, its entry with
+        windows and tests, `run`, and `verdict`, the gate's entry about it or None), alert (the monitor's last one) and
+        text (the same for a person).
     """
     log, state = registry.log(), registry.state()
     history = [one for one in log if one.kind in MAKES_LIVE and not one.figures.get("rollout")]
@@ -37,6 +41,8 @@ def why(registry: Registry) -> dict[str, Any]:
         "rollout": _brief(state.rollout),
         "last": _brief(log[-1]) if log else None,
         "history": [_brief(decision) for decision in history],
+        "retrainings": [_retraining(log, decision) for decision in log if decision.kind == "retraining"],
+        "alert": _brief(next((decision for decision in reversed(log) if decision.kind == "alerted"), None)),
     }
     if history:
         story["decision"] = _brief(history[-1])
@@ -54,6 +60,14 @@ def _verdict(registry: Registry, log: list[Decision], decision: Decision) -> dic
     except (StoreError, ValueError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def _retraining(log: list[Decision], trigger: Decision) -> dict[str, Any]:
+    """A run that the monitor started, and what the gate said of it; a second attempt is called `<run>-2`."""
+    run = str(trigger.figures["run"])
+    own = re.compile(re.escape(_GATE_OF_RUN + run) + r"(-\d+)?")
+    judged = [d for d in log[trigger.number :] if d.kind != "opened" and own.fullmatch(d.actor)]
+    return {"trigger": _brief(trigger), "run": run, "verdict": _brief(judged[-1] if judged else None)}
 
 
 def _brief(decision: Decision | None) -> dict[str, Any] | None:
@@ -90,6 +104,7 @@ def _text(story: dict[str, Any]) -> str:
     lines += [f"Version {version[:12]} is cleared for a rollout." for version in story["cleared"]]
     if story["rollout"]:
         lines.append(f"Version {story['rollout']['version'][:12]} is being rolled out{_because(story['rollout'])}.")
+    lines += _watching(story)
     last = story["last"]
     if last and last != story["decision"]:
         about = f" version {last['version'][:12]}" if last["version"] else ""
@@ -105,6 +120,31 @@ def _checks(verdict: dict[str, Any] | None) -> list[str]:
         mark = "passed" if check.get("passed") else "failed"
         lines.append(f"  {mark}  {check.get('name')}: {check.get('text', '')}".rstrip(": "))
     return lines
+
+
+def _watching(story: dict[str, Any]) -> list[str]:
+    """How the champion came of a run that the monitor started; the last such run; the last alert."""
+    lines: list[str] = []
+    if story["retrainings"]:
+        *before, last = story["retrainings"]
+        own = [one for one in before if one["verdict"] and one["verdict"]["version"] == story["champion"]]
+        for chain in (*own[-1:], last):
+            lines += _chain(chain)
+    if story["alert"]:
+        alert = story["alert"]
+        lines.append(f"The monitor alerted at {_minute(alert)} (decision {alert['number']}){_because(alert)}.")
+    return lines
+
+
+def _chain(chain: dict[str, Any]) -> list[str]:
+    trigger, verdict = chain["trigger"], chain["verdict"]
+    lines = [f"The monitor started run {chain['run']} at {_minute(trigger)} (decision {trigger['number']}):"]
+    for window in trigger["figures"]["windows"]:
+        lines.append(f"  window {window['days']}: {'; '.join(window['tests'])}")
+    if verdict is None:
+        return [*lines, "  the gate has not judged it."]
+    told = f"  verdict: version {verdict['version'][:12]} {verdict['kind']} (decision {verdict['number']})"
+    return [*lines, f"{told}{_because(verdict)}."]
 
 
 def _because(entry: dict[str, Any]) -> str:

@@ -203,3 +203,14 @@ def _knative(s: Sections) -> Iterator[str]:
 def _labelled_answers(s: Sections) -> Iterator[str]:
     if s["rollout"].labels.enabled and s["data"].columns.event_id is None:
         yield "rollout.labels: labels find their answers by data.columns.event_id, which is not set"
+
+
+@_needs("watch")
+def _windows_and_rules(s: Sections) -> Iterator[str]:
+    window, rules = s["watch"].window, s["watch"].rules
+    if window <= timedelta() or window % timedelta(days=1):
+        yield "watch.window: a window is one or more whole days"
+    if window >= s["watch"].reference:
+        yield "watch.window: a window must be shorter than watch.reference"
+    if rules.violated > rules.of:
+        yield f"watch.rules.violated: {rules.violated} of {rules.of} windows cannot be violated"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from sluice.settings.base import Duration, Section
@@ -26,8 +28,40 @@ class Fault(Section):
     outside: float = Field(0.2, gt=0, le=1, description="Values outside of the reference's range, as a share.")
 
 
+class Performance(Section):
+    """What a served version is worth, day by day, as labels arrive."""
+
+    days: int = Field(28, ge=1, description="Event days that are looked at, the last ones.")
+    mature_share: float = Field(
+        0.95, gt=0, le=1, description="A day is mature when this share of its answered events has a label."
+    )
+    mature_after: Duration = Field(
+        "0s",
+        validate_default=True,
+        description="And not before this long after its end: where labels are corrected, or negatives late.",
+    )
+    min_rows: int = Field(100, ge=1, description="A day with fewer labelled answers counts for nothing.")
+    max_drop: float = Field(
+        0.05,
+        ge=0,
+        description="Loss against what the gate promised, in units of its metric, that may not be passed for sure.",
+    )
+
+
+class Rules(Section):
+    """When a person is told, and when the training pipeline runs by itself."""
+
+    violated: int = Field(2, ge=1, description="So many of the last `of` windows, the latest among them, are violated.")
+    of: int = Field(3, ge=1, description="Windows that are looked at.")
+    on: list[Literal["drift", "performance"]] = Field(["drift", "performance"], description="What violates a window.")
+    cool_down: Duration = Field(
+        "7d", validate_default=True, description="After an alert of a kind, or a run, so long no second one."
+    )
+    runs_a_week: int = Field(1, ge=0, description="Automatic training runs in any seven days; 0: none, only alerts.")
+
+
 class Watch(Section):
-    """What is kept of training to compare with, and when a window alarms."""
+    """What is kept of training to compare with, when a window alarms, and what follows."""
 
     reference: Duration = Field(
         "42d",
@@ -45,3 +79,16 @@ class Watch(Section):
     draws: int = Field(400, ge=50, description="Windows drawn from the reference by whole days: what is usual.")
     classifier: Classifier = Classifier()
     fault: Fault = Fault()
+    window: Duration = Field(
+        "7d",
+        validate_default=True,
+        description="Whole days that are looked at together; windows lie back to back from 1970-01-01 on.",
+    )
+    settle: Duration = Field(
+        "1h",
+        validate_default=True,
+        description="A window is looked at so long after its end: the ledger holds it then.",
+    )
+    min_rows: int = Field(200, ge=1, description="Fewer answers in a window are not tested for drift.")
+    performance: Performance = Performance()
+    rules: Rules = Rules()

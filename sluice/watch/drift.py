@@ -74,13 +74,25 @@ def detect(
     Raises:
         WatchError: the window is too long for the reference, or the environment is not there.
     """
-    names = list(schema.names)
-    request = {"schema": schema.document(), "settings": settings.model_dump(mode="json"), "seed": seed}
     with tempfile.TemporaryDirectory(prefix="sluice-drift-") as scratch:
         folder = Path(scratch)
-        reference.select("event_time", "held_out", *names, "score").write_parquet(folder / REFERENCE_TABLE)
-        window.select("event_time", *names, "score").write_parquet(folder / WINDOW_TABLE)
-        (folder / REQUEST).write_bytes(digests.canonical_json(request))
+        write_task(folder, settings, schema, reference, window, seed=seed)
         door.call("drift", folder, python=python, progress=progress)
-        document = json.loads((folder / RESULT).read_text())
-    return Drift(document, reference, window)
+        return Drift(json.loads((folder / RESULT).read_text()), reference, window)
+
+
+def write_task(
+    folder: Path, settings: Watch, schema: FeatureSchema, reference: pl.DataFrame, window: pl.DataFrame, *, seed: int
+) -> None:
+    """Write what the other environment's task `drift` reads; arguments as in `detect`."""
+    names = list(schema.names)
+    request = {"schema": schema.document(), "settings": settings.model_dump(mode="json"), "seed": seed}
+    reference.select("event_time", "held_out", *names, "score").write_parquet(folder / REFERENCE_TABLE)
+    window.select("event_time", *names, "score").write_parquet(folder / WINDOW_TABLE)
+    (folder / REQUEST).write_bytes(digests.canonical_json(request))
+
+
+def read_task(folder: Path) -> Drift:
+    """What the task found, with the rows that it was given."""
+    reference, window = (pl.read_parquet(folder / name) for name in (REFERENCE_TABLE, WINDOW_TABLE))
+    return Drift(json.loads((folder / RESULT).read_text()), reference, window)
