@@ -119,7 +119,7 @@ def _reason(ruling: Ruling, named: list[dict[str, Any]], use_case: UseCase) -> s
 
 def tests_of(window: dict[str, Any]) -> list[str]:
     """What a window's tests found, a sentence a test that says no."""
-    found = [f"{one['feature']}: {one['fault']}" for one in window["faults"]]
+    found = [f"column {one['feature']}: {one['fault']}" for one in window["faults"]]
     if "drift" in window["violated"]:
         drift = window["drift"]
         parts = [*drift["features"], drift["score"], drift["classifier"] | {"feature": "all features together"}]
@@ -129,7 +129,7 @@ def tests_of(window: dict[str, Any]) -> list[str]:
     if "performance" in window["violated"]:
         one = window["performance"]
         found.append(
-            f"{one['metric']} {one['measured']['estimate']:.3f} on days {one['first']} to {one['through']}, "
+            f"{str(one['metric']).replace('_', ' ')} {one['measured']['estimate']:.3f} on days {one['first']} to {one['through']}, "
             f"promised {one['promised']['estimate']:.3f}: worse by {one['drop']['low']:.3f} at least"
         )
     return found

@@ -67,7 +67,7 @@ def test_two_fallen_windows_start_one_run_and_a_repeat_names_it_again(world: Pla
     assert (repeated.decision, repeated.run) == (acted.decision, acted.run)
     assert len(read_windows(world.registry.store, "fraud", world.version)) == 2
     told = why(world.registry)["text"]
-    assert f"The monitor started run {acted.run}" in told and "average_precision" in told
+    assert f"The monitor started run {acted.run}" in told and "average precision" in told
 
 
 def test_a_broken_column_alerts_and_trains_nothing(world: Planted, python: Path) -> None:
