@@ -128,8 +128,9 @@ def tests_of(window: dict[str, Any]) -> list[str]:
         found.append(f"drift in {told}" + (f" and {len(moved) - 3} more" if len(moved) > 3 else ""))
     if "performance" in window["violated"]:
         one = window["performance"]
+        name = str(one["metric"]).replace("_", " ")
         found.append(
-            f"{str(one['metric']).replace('_', ' ')} {one['measured']['estimate']:.3f} on days {one['first']} to {one['through']}, "
+            f"{name} {one['measured']['estimate']:.3f} on days {one['first']} to {one['through']}, "
             f"promised {one['promised']['estimate']:.3f}: worse by {one['drop']['low']:.3f} at least"
         )
     return found
