@@ -31,6 +31,12 @@ class Servable:
     graph: bytes
     document: dict[str, Any]
 
+    @property
+    def threshold(self) -> float:
+        """Scores from here on count as positive; .5 for a version without a threshold of its own."""
+        chosen = self.document.get("threshold")
+        return 0.5 if chosen is None else float(chosen)
+
 
 def load_servable(folder: Path, digest: str, keys: Keys | None = None) -> Servable:
     """The version in `folder` (what `Registry.fetch` writes), when it is the one with this digest and signed.

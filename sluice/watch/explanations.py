@@ -23,8 +23,6 @@ from sluice.steps import Progress, silent
 from sluice.watch import door
 from sluice.watch.alibi.files import BACKGROUND, DOCUMENT, EXPLANATIONS, INSTANCES, REQUEST, VECTORS
 
-_DECISION = 0.5
-"""Where the decision lies that anchors explain, for a version without a threshold of its own."""
 _STOP_SECONDS = 35
 
 
@@ -126,14 +124,13 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 def _document(servable: Servable, settings: Explanations) -> dict[str, Any]:
     use_case = servable.use_case
-    threshold = servable.document.get("threshold")
     return {
         "format": 1,
         "model": servable.model,
         "version": servable.digest,
         "schema": servable.schema.document(),
         "classes": list(use_case.data.labels.classes) if use_case.task == "multiclass" else [],
-        "threshold": _DECISION if threshold is None else float(threshold),
+        "threshold": servable.threshold,
         "seed": use_case.seed,
         "max_batch": use_case.serving.max_batch,
         "max_body": use_case.serving.max_body,

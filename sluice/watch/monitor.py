@@ -167,8 +167,7 @@ def _gathered(
     at: datetime,
     span: Span,
 ) -> Gathered:
-    threshold = servable.document.get("threshold")
-    cut = 0.5 if threshold is None else float(threshold)
+    cut = servable.threshold
     within = found.filter((pl.col("event_time") >= span.start) & (pl.col("event_time") < span.end))
     known = performance.known_at(found, seen.labels, seen.events, use_case, at, cut)
     names = performance.metric_names(use_case)

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from sluice.evaluation.bootstrap import Interval, cluster_bootstrap, clusters_of
-from sluice.evaluation.context import context_of
+from sluice.evaluation.bootstrap import Interval
 from sluice.settings import UseCase
 from sluice.settings.metrics import HIGHER_IS_BETTER
 from sluice.watch.estimate import expected
-from sluice.watch.promise import Promise
+from sluice.watch.promise import Promise, intervals
 
 Floats = npt.NDArray[np.float64]
 DAY = timedelta(days=1)
@@ -184,18 +183,7 @@ def _estimate(use_case: UseCase, known: Known, promise: Promise) -> float | None
 
 
 def _metrics(use_case: UseCase, known: Known, names: list[str]) -> dict[str, Interval]:
-    settings = use_case.evaluation.bootstrap
-    return cluster_bootstrap(
-        names,
-        use_case.task,
-        known.rows.get_column("label").to_numpy(),
-        known.score,
-        clusters=clusters_of(settings.cluster, known.rows),
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=use_case.seed,
-        context=context_of(use_case, known.rows, threshold=known.threshold),
-    )
+    return intervals(use_case, names, known.rows, known.score, known.threshold)
 
 
 def _drop(use_case: UseCase, promised: Interval, measured: Interval) -> dict[str, float | None]:

@@ -64,6 +64,30 @@ def read_promise(
     return _promise(registry, found[-1], use_case, events, names, threshold)
 
 
+def intervals(
+    use_case: UseCase, names: Sequence[str], rows: pl.DataFrame, score: Floats, threshold: float
+) -> dict[str, Interval]:
+    """Metrics of labelled rows with intervals over whole clusters, as the settings of the evaluation have them.
+
+    Args:
+        rows: `label`, and what the settings' clusters and metrics need.
+        score: float64 [rows] or [rows x classes].
+        threshold: scores from here on count as positive.
+    """
+    settings = use_case.evaluation.bootstrap
+    return cluster_bootstrap(
+        names,
+        use_case.task,
+        rows.get_column("label").cast(pl.Float64).to_numpy(),
+        score,
+        clusters=clusters_of(settings.cluster, rows),
+        resamples=settings.resamples,
+        confidence=settings.confidence,
+        seed=use_case.seed,
+        context=context_of(use_case, rows, threshold=threshold),
+    )
+
+
 def _promise(
     registry: Registry, decision: Decision, use_case: UseCase, events: pl.DataFrame, names: Sequence[str], cut: float
 ) -> Promise:
@@ -74,18 +98,7 @@ def _promise(
     rows = table.join(events.unique("event_id"), on="event_id", how="left", maintain_order="left")
     label = rows.get_column("label").cast(pl.Float64).to_numpy()
     score = np.asarray(score_columns(use_case, table)[CHALLENGER], dtype=np.float64)
-    settings = use_case.evaluation.bootstrap
-    metrics = cluster_bootstrap(
-        names,
-        use_case.task,
-        label,
-        score,
-        clusters=clusters_of(settings.cluster, rows),
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=use_case.seed,
-        context=context_of(use_case, rows, threshold=cut),
-    )
+    metrics = intervals(use_case, names, rows, score, cut)
     binary = use_case.task == "binary"
     calibrator = Calibrator(label, score) if binary and len(np.unique(label)) == 2 else None
     return Promise(decision.number, metrics, len(label), int(label.sum()) if binary else None, calibrator)
