@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from sluice.settings.operation import Pipeline
+from tests.manifests.rendered import OVERLAYS, pods, render
 from tools.images.errors import ImageError
 from tools.images.pins import Pin, in_kustomization, in_settings, pin_all
 from tools.images.places import NAMES, ROOT, version
@@ -17,7 +18,11 @@ from tools.images.release import check_registry
 PINS = {
     "pipeline": Pin("registry.example.com/team/sluice/pipeline-python", "sha256:" + "a" * 64),
     "serving": Pin("registry.example.com/team/sluice/serving-python", "sha256:" + "b" * 64),
+    "alibi": Pin("registry.example.com/team/sluice/alibi-python", "sha256:" + "c" * 64),
 }
+FOLDERS = [*(f"overlays/{name}" for name in OVERLAYS), "examples/payload-ledger", "examples/explainer"]
+UPSTREAM = {"docker.io/library/redis:7.4", "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"}
+"""By their makers' tags: whoever mirrors them names the digests of the mirror under `images:` of the overlay."""
 
 
 @pytest.fixture
@@ -37,6 +42,18 @@ def test_every_overlay_and_the_settings_name_the_digests(manifests: Path) -> Non
     assert (settings["image"], settings["serving_image"]) == (str(PINS["pipeline"]), str(PINS["serving"]))
     assert pin_all(manifests, PINS) == []
     assert manifests / "settings/cluster.yaml" in changed
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_after_a_release_every_container_of_ours_is_named_by_its_digest(manifests: Path, folder: str) -> None:
+    pin_all(manifests, PINS)
+
+    documents = render(manifests / folder)
+    images = [container["image"] for pod in pods(documents) for container in pod.containers]
+    ours = [image for image in images if "sluice/" in image]
+    assert ours
+    assert set(ours) <= {str(pin) for pin in PINS.values()}
+    assert set(images) - set(ours) <= UPSTREAM
 
 
 def test_nothing_but_the_images_changes(manifests: Path) -> None:
