@@ -17,6 +17,8 @@ TESTS = ("drift", "performance")
 ACTIONS = ("none", "alerted", "retraining")
 BOUNDS = ("estimate", "low", "high")
 TOGETHER = "all features together"
+Values = dict[tuple[str, ...], float]
+"""By the values of a family's own labels."""
 
 
 class MonitorCollector(Collector):
@@ -44,7 +46,7 @@ def _log(seen: Seen, model: Mapping[str, str]) -> Iterator[GaugeMetricFamily]:
     live = "1 for the version that the log calls the champion"
     yield _gauge("sluice_champion_info", live, {**model, "version": seen.version}, {(): 1.0})
     kinds = Counter(decision.kind for decision in seen.decisions)
-    found = {(kind,): float(count) for kind, count in kinds.items()}
+    found: Values = {(kind,): float(count) for kind, count in kinds.items()}
     yield _gauge("sluice_decisions", "Entries of the decision log", model, found, "kind")
 
 
@@ -56,7 +58,7 @@ def _following(seen: Seen, base: Mapping[str, str]) -> Iterator[GaugeMetricFamil
     yield _gauge("sluice_monitor_action", told, base, _one_of(ACTIONS, kind), "action")
     if seen.open_run is not None:
         began = "When the training run was decided that the gate has not judged yet"
-        found = {(): seen.open_run.time.timestamp()}
+        found: Values = {(): seen.open_run.time.timestamp()}
         yield _gauge("sluice_monitor_open_run_timestamp_seconds", began, base, found)
 
 
@@ -67,9 +69,9 @@ def _window(window: Mapping[str, Any], base: Mapping[str, str]) -> Iterator[Gaug
     yield _gauge("sluice_monitor_window_tested", "Of these, tested for drift", base, {(): float(window["tested"])})
     verdict = _one_of(VERDICTS, window["verdict"])
     yield _gauge("sluice_monitor_window_verdict", "1 for its verdict", base, verdict, "verdict")
-    violated = {(test,): float(test in window["violated"]) for test in TESTS}
+    violated: Values = {(test,): float(test in window["violated"]) for test in TESTS}
     yield _gauge("sluice_monitor_violated", "1 for a test that the window violates", base, violated, "test")
-    broken = {(fault["feature"],): 1.0 for fault in window["faults"]}
+    broken: Values = {(fault["feature"],): 1.0 for fault in window["faults"]}
     yield _gauge("sluice_monitor_column_broken", "1 for a column that looks broken in it", base, broken, "feature")
     yield from _drift(window["drift"], base)
     yield from _performance(window["performance"], base)
@@ -84,7 +86,7 @@ def _drift(drift: Mapping[str, Any] | None, base: Mapping[str, str]) -> Iterator
         ("distance", "How far a feature lies from training, 0 to 1"),
         ("usual", "How far it may lie in a quiet world"),
     ):
-        found = {labels: float(part[name]) for labels, part in parts.items()}
+        found: Values = {labels: float(part[name]) for labels, part in parts.items()}
         yield _gauge(f"sluice_monitor_drift_{name}", text, base, found, "feature")
 
 
@@ -94,19 +96,17 @@ def _performance(found: Mapping[str, Any], base: Mapping[str, str]) -> Iterator[
         ("promise", "promised", "The gate's metric on the sealed rows, with its interval"),
         ("performance_drop", "drop", "Loss against the promise: positive is worse"),
     ):
-        values = {
+        values: Values = {
             (found["metric"], bound): value for bound in BOUNDS if (value := (found[key] or {}).get(bound)) is not None
         }
         yield _gauge(f"sluice_monitor_{name}", text, base, values, "metric", "bound")
 
 
-def _one_of(names: tuple[str, ...], found: str) -> dict[tuple[str, ...], float]:
+def _one_of(names: tuple[str, ...], found: str) -> Values:
     return {(name,): float(name == found) for name in names}
 
 
-def _gauge(
-    name: str, text: str, base: Mapping[str, str], values: Mapping[tuple[str, ...], float], *labels: str
-) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, base: Mapping[str, str], values: Values, *labels: str) -> GaugeMetricFamily:
     """A family: `values` by the values of `labels`, each with the labels of `base` before."""
     family = GaugeMetricFamily(name, text, labels=[*base, *labels])
     for key, value in values.items():
