@@ -12,6 +12,7 @@ from sluice_cli import (
     doctor,
     drift,
     explain,
+    exporter,
     gate,
     kubeflow,
     models,
@@ -46,6 +47,7 @@ for group in (
     drift,
     explain,
     monitor,
+    exporter,
     store,
     doctor,
 ):

@@ -62,12 +62,17 @@ def _verdict(registry: Registry, log: list[Decision], decision: Decision) -> dic
     return document if isinstance(document, dict) else None
 
 
-def _retraining(log: list[Decision], trigger: Decision) -> dict[str, Any]:
-    """A run that the monitor started, and what the gate said of it; a second attempt is called `<run>-2`."""
-    run = str(trigger.figures["run"])
-    own = re.compile(re.escape(_GATE_OF_RUN + run) + r"(-\d+)?")
+def verdict_on(log: list[Decision], trigger: Decision) -> Decision | None:
+    """What the gate said of the run that a `retraining` entry started, or of a later attempt at it (`<run>-2`)."""
+    own = re.compile(re.escape(_GATE_OF_RUN + str(trigger.figures["run"])) + r"(-\d+)?")
     judged = [d for d in log[trigger.number :] if d.kind != "opened" and own.fullmatch(d.actor)]
-    return {"trigger": _brief(trigger), "run": run, "verdict": _brief(judged[-1] if judged else None)}
+    return judged[-1] if judged else None
+
+
+def _retraining(log: list[Decision], trigger: Decision) -> dict[str, Any]:
+    """A run that the monitor started, and what the gate said of it."""
+    verdict = _brief(verdict_on(log, trigger))
+    return {"trigger": _brief(trigger), "run": str(trigger.figures["run"]), "verdict": verdict}
 
 
 def _brief(decision: Decision | None) -> dict[str, Any] | None:

@@ -1,9 +1,9 @@
 """Who may do what in an S3 store: one table, from which the policies are made and which the tests hold MinIO to.
 
 Keys of the store: `registry/<model>/{log,versions,signatures,runs,rollout}/…`, `data/`, `blobs/`, `checkpoints/`,
-`payloads/` (the payload ledger) and `handover/` (what steps give to jobs and get back). Kubeflow puts the outputs of
-steps beside them, under the pipeline root: `<root>/<pipeline>/<run>/<step>/<id>/<output>`, a file or a folder. An
-output is named `step/output` here.
+`payloads/` (the payload ledger), `monitoring/` (the windows of the monitor) and `handover/` (what steps give to jobs
+and get back). Kubeflow puts the outputs of steps beside them, under the pipeline root:
+`<root>/<pipeline>/<run>/<step>/<id>/<output>`, a file or a folder. An output is named `step/output` here.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ ROLES = {
         Role("server", reads=(LOG, "registry/*/versions/*", "registry/*/signatures/*", "blobs/*")),
         # The payload ledger's receiver: it adds, and reads nothing back.
         Role("receiver", writes=("payloads/*",), probes=False),
+        # The exporter: what the monitor recorded, and the log.
+        Role("exporter", reads=(LOG, "monitoring/*")),
     )
 }
 """By name."""

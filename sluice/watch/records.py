@@ -63,6 +63,22 @@ def read_windows(store: Store, model: str, version: str, *, until: datetime | No
     return [one for one in found if until is None or datetime.fromisoformat(one["end"]) <= until]
 
 
+def newest_window(store: Store, model: str, version: str) -> dict[str, Any] | None:
+    """The document of a version's last recorded window; None where there is none."""
+    keys = [key for key in store.keys(f"{ROOT}/{model}/windows/{version}") if key.endswith(".json")]
+    return read_document(store.get(max(keys)), f"{store.url}/{max(keys)}") if keys else None
+
+
+def due_after(window: Mapping[str, Any] | None, live_since: datetime, length: timedelta, settle: timedelta) -> datetime:
+    """From when on a version's next window can be recorded.
+
+    Args:
+        window: the last recorded one; None: the first one is awaited, in which the version became live.
+    """
+    began = latest_span(live_since, length, timedelta()).end
+    return (began if window is None else datetime.fromisoformat(window["end"])) + length + settle
+
+
 def as_window(document: Mapping[str, Any]) -> Window:
     """What the rules need of a window's document."""
     faults = tuple(fault["feature"] for fault in document["faults"])

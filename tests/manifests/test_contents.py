@@ -13,6 +13,7 @@ from sluice.settings import UseCase
 from sluice.storage.roles import ROLES
 from sluice_serving import environment
 from sluice_serving.arguments import read_arguments
+from sluice_serving.exporter.__main__ import parser as exporter_parser
 from sluice_serving.updater import health
 from sluice_serving.updater.__main__ import parser as updater_parser
 from tests.manifests.rendered import (
@@ -69,6 +70,10 @@ def test_the_server_is_started_with_options_that_it_has(name: str) -> None:
 def test_an_authority_for_the_store_is_where_the_server_looks_for_it(name: str, tmp_path: Path) -> None:
     documents = render(turned_on(tmp_path, name, "store-ca"))
     path = named(documents, "ConfigMap", "sluice-store")["data"]["SLUICE_STORE_CA"]
+    if name != "existing":
+        pod = named(documents, "Deployment", "exporter")["spec"]["template"]["spec"]
+        assert "/etc/sluice/ca" in {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+        assert {"name": "store-ca", "configMap": {"name": "sluice-store-ca"}} in pod["volumes"]
     (server,) = of_kind(documents, "InferenceService")
     predictor = server["spec"]["predictor"]
     (mount,) = (each for each in predictor["containers"][0]["volumeMounts"] if each["name"] == "store-ca")
@@ -104,6 +109,19 @@ def test_the_updater_is_started_with_options_that_it_has(name: str) -> None:
     assert str(given.work) in {mount["mountPath"] for mount in container["volumeMounts"]}
     paths = {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     assert paths == {health.LIVE, health.READY}
+
+
+@pytest.mark.parametrize("name", ["standard", "knative"])
+def test_the_exporter_is_started_with_options_that_it_has_and_its_own_keys(name: str) -> None:
+    container = named(overlay(name), "Deployment", "exporter")["spec"]["template"]["spec"]["containers"][0]
+    assert container["command"] == ["python", "-m", "sluice_serving.exporter"]
+    given = exporter_parser().parse_args(container["args"])
+    assert (given.port, given.use_case, given.store) == (9090, Path("use_cases/fraud.yaml"), None)
+    assert str(given.keys) in {mount["mountPath"] for mount in container["volumeMounts"]}
+    paths = {container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
+    assert paths == {health.LIVE, health.READY}
+    names = {source["secretRef"]["name"] for source in container["envFrom"] if "secretRef" in source}
+    assert names == {"sluice-store-exporter"} and "exporter" in ROLES
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -81,6 +81,16 @@ def test_the_rollout_reaches_the_store_and_nobody_the_rollout(name: str) -> None
             assert _reaches(documents, rollout, other, STORES["store"])
 
 
+def test_an_exporter_reaches_the_store_and_nobody_of_ours_the_exporter(name: str) -> None:
+    documents = overlay(name)
+    for exporter in (pod for pod in pods(documents) if pod.labels["app.kubernetes.io/component"] == "exporter"):
+        for other in pods(documents):
+            assert not _reaches(documents, other, exporter, 9090), other.maker
+            for port in (6379, 8080, 9000):
+                wanted = other.labels["app.kubernetes.io/component"] == "store" and port == 9000
+                assert _reaches(documents, exporter, other, port) is wanted, other.maker
+
+
 def test_stores_begin_no_conversation(name: str) -> None:
     documents = overlay(name)
     for pod in pods(documents):

@@ -47,6 +47,7 @@ THERE = {
     f"{STORE}/registry/fraud/runs/r1/started.json": "run",
     f"{STORE}/payloads/fraud/requests/any/2026-03-01/1.parquet": "payloads",
     f"{STORE}/registry/fraud/rollout/lease.json": "lease",
+    f"{STORE}/monitoring/fraud/windows/{'cd' * 32}/20260305T000000Z.json": "window",
     DECISION: "decision",
     "somebody/elses": "other",
 }
@@ -60,6 +61,7 @@ MAY_READ = {
     "rollout": {"blob", "version", "signature", "decision", "lease"},
     "server": {"blob", "version", "signature", "decision"},
     "receiver": set(),
+    "exporter": {"decision", "window"},
 }
 MAY_WRITE = {
     "preparer": {"history", "rows", "train", "validation", "sealed", "run"},
@@ -68,6 +70,7 @@ MAY_WRITE = {
     "rollout": {"signature", "decision", "lease"},
     "server": set(),
     "receiver": {"payloads"},
+    "exporter": set(),
 }
 MAY_DELETE = {"trainer": {"checkpoint"}, "rollout": {"lease"}}
 pytestmark = pytest.mark.minio

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from planted import DAY, LATE, NOW, START, Planted, planted
+from prometheus_client import CollectorRegistry
 from sklearn.metrics import average_precision_score
 
 from sluice.registry import why
@@ -16,6 +17,8 @@ from sluice.report.monitor import write_monitor_files
 from sluice.watch.acting import act
 from sluice.watch.monitor import Watched, watch
 from sluice.watch.records import read_windows
+from sluice_serving.exporter.metrics import MonitorCollector
+from sluice_serving.exporter.reading import Reader
 
 pytestmark = pytest.mark.slow
 FIRST = 56
@@ -47,9 +50,31 @@ def test_a_quiet_world_is_measured_where_labels_have_arrived(world: Planted, pyt
     assert found.pooled["through"] == (START + (FIRST + 13) * DAY).date().isoformat()
     assert found.error["days"] == 14 and found.error["mean_absolute"] < 0.15
     assert act(world.registry, world.use_case, at=found.gathered.at).decision is None
+    _told_by_the_exporter(world, found)
     files = write_monitor_files(found, world.registry.log(), tmp_path / "out", written=NOW)
     assert pl.read_parquet(files.table)["day"][0] == date(2026, 2, 26)
     assert "://" not in files.report.read_text().replace("http://www.w3.org", "")
+
+
+def _told_by_the_exporter(world: Planted, found: Watched) -> None:
+    """What the exporter tells of a window is what the monitor recorded."""
+    reader = Reader(world.registry, world.use_case.watch, lambda _: None, NOW.timestamp)
+    reader.read()
+    registry = CollectorRegistry()
+    registry.register(MonitorCollector("fraud", reader))
+
+    def told(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(
+            f"sluice_monitor_{name}", {"model": "fraud", "version": world.version, **labels}
+        )
+
+    amount = found.window["drift"]["features"][0]
+    assert told("drift_distance", feature="amount") == amount["distance"]
+    assert told("drift_usual", feature="score") == found.window["drift"]["score"]["usual"]
+    measured = found.window["performance"]["measured"]
+    assert told("performance", metric="average_precision", bound="low") == measured["low"]
+    assert told("window_verdict", verdict="quiet") == 1 and told("violated", test="drift") == 0
+    assert told("window_tested") == found.window["tested"] > 0
 
 
 def test_two_fallen_windows_start_one_run_and_a_repeat_names_it_again(world: Planted, python: Path) -> None:

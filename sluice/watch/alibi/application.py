@@ -9,7 +9,7 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,6 +20,7 @@ from starlette.routing import Route
 from sluice.errors import RequestError
 from sluice.watch.alibi.budget import Budget, BudgetSpentError
 from sluice.watch.alibi.explaining import Explaining
+from sluice.watch.alibi.metrics import ExplainerMetrics
 from sluice.watch.alibi.predictor import is_ready
 
 logger = logging.getLogger("sluice.explainer")
@@ -31,14 +32,10 @@ _PROBE_SECONDS = 1.0
 class Application:
     """What the routes do. One explanation at a time: the libraries draw from one random stream of the process."""
 
-    def __init__(self, explaining: Explaining, predictor: str, registry: CollectorRegistry) -> None:
-        self._explaining, self._predictor, self._registry = explaining, predictor, registry
+    def __init__(self, explaining: Explaining, predictor: str, metrics: ExplainerMetrics) -> None:
+        self._explaining, self._predictor, self._counts = explaining, predictor, metrics
         self._turn = asyncio.Lock()
         self._probed, self._answers = float("-inf"), False
-        self._rows = Counter("sluice_explained", "Rows explained", registry=registry)
-        self._calls = Counter("sluice_explainer_calls", "Calls of the predictor", registry=registry)
-        self._refused = Counter("sluice_explainer_refused", "Requests refused", ["reason"], registry=registry)
-        self._seconds = Histogram("sluice_explainer_seconds", "From a request to its answer", registry=registry)
 
     def asgi(self) -> Starlette:
         """The application."""
@@ -70,9 +67,9 @@ class Application:
             found = await run_in_threadpool(self._explained, body, budget)
         finally:
             self._turn.release()
-            self._calls.inc(budget.calls)
-            self._seconds.observe(monotonic() - started)
-        self._rows.inc(len(found))
+            self._counts.calls.inc(budget.calls)
+            self._counts.seconds.observe(monotonic() - started)
+        self._counts.rows.inc(len(found))
         return JSONResponse(
             {
                 "explanations": found,
@@ -142,7 +139,7 @@ class Application:
         return JSONResponse({"name": self._explaining.model, "ready": self._answers}, status)
 
     async def _metrics(self, _: Request) -> Response:
-        return PlainTextResponse(generate_latest(self._registry).decode())
+        return PlainTextResponse(generate_latest(self._counts.registry).decode())
 
     async def _refuse(self, _: Request, error: Exception) -> Response:
         assert isinstance(error, RequestError)
@@ -150,7 +147,7 @@ class Application:
         reason = "predictor" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "request"
         if isinstance(error, BudgetSpentError):
             reason = content["budget"] = error.budget
-        self._refused.labels(reason).inc()
+        self._counts.refused.labels(reason).inc()
         if error.status == HTTPStatus.BAD_GATEWAY:
             logger.error("%s", error)
         return JSONResponse(content, int(error.status))
@@ -162,6 +159,6 @@ class Application:
 
     async def _failed(self, _: Request, error: Exception) -> Response:
         """What nobody foresaw. Nothing of a body goes out or into the log: it may be personal."""
-        self._refused.labels("fault").inc()
+        self._counts.refused.labels("fault").inc()
         content = {"error": f"the explainer failed: {type(error).__name__}", "hint": "its log says where"}
         return JSONResponse({**content, "problems": []}, HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from sluice.watch.alibi.__main__ import end_with
 from sluice.watch.alibi.application import Application
 from sluice.watch.alibi.explaining import Explaining
+from sluice.watch.alibi.metrics import ExplainerMetrics
 
 PORT = 8080
 
@@ -51,7 +52,7 @@ def main(words: list[str]) -> int:
     except OSError as error:
         print(f"{error.filename or f'{given.host}:{given.port}'}: {error.strerror}", file=sys.stderr)
         return 1
-    application = Application(explaining, address, CollectorRegistry()).asgi()
+    application = Application(explaining, address, ExplainerMetrics(CollectorRegistry())).asgi()
     where = "http://{}:{}".format(*listener.getsockname()[:2])
     print(json.dumps({"address": where, "model": explaining.model, "version": explaining.version}), flush=True)
     patience = int(explaining.settings["seconds"]) + 1
