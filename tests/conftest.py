@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in wanted if not wanted[mark])]
     left = set(left_out)
     items[:] = [item for item in items if item not in left]
-    _put_long_files_first(items)
+    if not wanted["cluster"]:
+        _put_long_files_first(items)
     config.hook.pytest_deselected(items=left_out)
 
 

@@ -28,17 +28,29 @@ Apply = Callable[..., str]
 WaitFor = Callable[..., Any]
 Reach = Callable[[str, int], str]
 
+FIRST = ("test_apply.py", "test_pipeline.py", "test_endpoint.py")
+LAST = ("test_cluster_rollout.py", "test_cluster_ends.py")
+"""Overlays want the namespace free; the endpoint has the pipeline's champion; a rollout leaves servers that fill a small
+machine, and versions that no gate has seen."""
 FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the cluster."""
+    """Everything in this folder needs the cluster, and its files have an order."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.cluster)
             # Whichever comes first starts the cluster, builds and imports images, and runs a pipeline.
             item.add_marker(pytest.mark.timeout(1500))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    name = item.path.name
+    if name in FIRST:
+        return FIRST.index(name)
+    return len(FIRST) + (LAST.index(name) + 1 if name in LAST else 0)
 
 
 @pytest.hookimpl(wrapper=True)
