@@ -1,7 +1,11 @@
-"""`python -m sluice.watch.alibi TASK FOLDER CALLER`: one task over a folder of files; ends when its caller does."""
+"""`python -m sluice.watch.alibi TASK FOLDER [CALLER] [--into FOLDER]`: one task over a folder of files.
+
+What it finds lies in the folder, or in the one that `--into` names; with a caller's process id it ends when that does.
+"""
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import logging
 import os
@@ -17,16 +21,30 @@ TASKS = ("drift", "explain")
 _PR_SET_PDEATHSIG = 1
 
 
-def main(task: str, folder: str, caller: str) -> None:
-    """Run `sluice.watch.alibi.<task>.run(folder, progress)`."""
-    end_with(int(caller))
+def main(arguments: list[str]) -> None:
+    """Run `sluice.watch.alibi.<task>.run(folder, into, progress)`."""
+    given = _arguments(arguments)
+    task, folder = given.task, given.folder
+    into = given.into or folder
+    if given.caller is not None:
+        end_with(given.caller)
     # The libraries warn of what they will not be able to do with packages that are not here; nothing of it is used.
     warnings.simplefilter("ignore")
     logging.getLogger("alibi_detect").setLevel(logging.ERROR)
     with step(task) as progress:
+        into.mkdir(parents=True, exist_ok=True)
         if task not in TASKS:
             raise ValueError(f"there is no task {task}: {', '.join(TASKS)}")
-        import_module(f"sluice.watch.alibi.{task}").run(Path(folder), progress)
+        import_module(f"sluice.watch.alibi.{task}").run(folder, into, progress)
+
+
+def _arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sluice.watch.alibi")
+    parser.add_argument("task")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("caller", type=int, nargs="?")
+    parser.add_argument("--into", type=Path)
+    return parser.parse_args(arguments)
 
 
 def end_with(caller: int) -> None:
@@ -37,4 +55,4 @@ def end_with(caller: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])
