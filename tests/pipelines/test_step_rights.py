@@ -14,7 +14,8 @@ from sluice_pipelines.packages import compile_packages
 from sluice_pipelines.rights import ROLE
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("fraud-training", "fraud-gate-selftest", "fraud-scoring")
+PACKAGES = ("fraud-training", "fraud-gate-selftest", "fraud-scoring", "fraud-monitoring")
+SIGNS, VERIFIES = {"gate", "decide"}, {"score", "gather", "judge"}
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +79,30 @@ def test_every_input_is_readable_for_the_role_of_its_step(tmp_path: Path) -> Non
             assert output in ROLES[ROLE[step]].takes, f"{step} reads {output}"
 
 
-def test_only_the_gates_step_has_the_gates_key(packages: dict[str, dict[str, Any]]) -> None:
-    with_key = [name for name, step in steps(packages) if "sluice-gate-key" in secrets(step)]
-    assert with_key == ["gate"]
+def test_only_steps_that_write_decisions_have_the_gates_key(packages: dict[str, dict[str, Any]]) -> None:
+    with_key = {name for name, step in steps(packages) if "sluice-gate-key" in secrets(step)}
+    assert with_key == SIGNS == {name for name, role in ROLE.items() if ROLES[role].decides} - {"gate-selftest"}
     (mount,) = packages["fraud-training"]["gate"]["secretAsVolume"]
     assert mount["mountPath"] == "/etc/sluice/keys"
     (public,) = packages["fraud-scoring"]["score"]["configMapAsVolume"]
     assert (public["configMapName"], public["mountPath"]) == ("sluice-public-keys", "/etc/sluice/keys")
+    with_public = {name for name, step in steps(packages) if "sluice-public-keys" in str(step.get("configMapAsVolume"))}
+    assert with_public == VERIFIES
+
+
+def test_steps_that_read_raw_events_have_the_pseudonyms_secret(tmp_path: Path) -> None:
+    changes = {"data.pseudonym_key": "/etc/sluice/pseudonym/key", "pipeline.pseudonym_secret": "sluice-pseudonym"}
+    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml", changes)
+    with_secret = set()
+    for path in compile_packages(use_case, tmp_path):
+        _, platform = yaml.safe_load_all(path.read_text())
+        found = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        with_secret |= {name.removeprefix("exec-") for name, step in found.items() if secrets(step)}
+    assert with_secret == {"ingest", "score", "gather"}
 
 
 def test_only_materialise_has_the_password_of_redis(packages: dict[str, dict[str, Any]]) -> None:
-    assert [name for name, step in steps(packages) if "sluice-redis" in secrets(step)] == ["materialise"]
+    assert {name for name, step in steps(packages) if "sluice-redis" in secrets(step)} == {"materialise"}
 
 
 def test_steps_fit_the_restricted_standard_and_write_where_there_is_a_volume(
@@ -104,23 +118,27 @@ def test_steps_fit_the_restricted_standard_and_write_where_there_is_a_volume(
         assert labels["app.kubernetes.io/component"] == "pipeline"
 
 
-def _read(dag: dict[str, Any], components: dict[str, Any]) -> list[tuple[str, str]]:
-    """(step, producing step/output) of every artifact that a step takes, those from outside of a loop too."""
+def _read(
+    dag: dict[str, Any], components: dict[str, Any], outside: dict[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """(step, producing step/output) of every artifact that a step takes, those from outside of its part too.
+
+    Args:
+        outside: what the part's own inputs are.
+    """
     found = []
     for task in dag["tasks"].values():
-        step = task["componentRef"]["name"].removeprefix("comp-")
-        inputs = task.get("inputs", {}).get("artifacts", {})
-        made = {
-            name: f"{one['taskOutputArtifact']['producerTask']}/{one['taskOutputArtifact']['outputArtifactKey']}"
-            for name, one in inputs.items()
-            if "taskOutputArtifact" in one
-        }
-        inner = components[task["componentRef"]["name"]].get("dag")
-        if inner is None:
-            found += [(step, output) for output in made.values() if not output.startswith("for-loop")]
+        name = task["componentRef"]["name"]
+        made = {}
+        for key, one in task.get("inputs", {}).get("artifacts", {}).items():
+            if "componentInputArtifact" in one:
+                made[key] = (outside or {})[one["componentInputArtifact"]]
+            else:
+                output = one["taskOutputArtifact"]
+                made[key] = f"{output['producerTask']}/{output['outputArtifactKey']}"
+        inner = components[name].get("dag")
+        if inner is not None:
+            found += _read(inner, components, made)
             continue
-        for each in inner["tasks"].values():
-            given = each.get("inputs", {}).get("artifacts", {})
-            outside = [made[one["componentInputArtifact"]] for one in given.values() if "componentInputArtifact" in one]
-            found += [(each["componentRef"]["name"].removeprefix("comp-"), output) for output in outside]
+        found += [(name.removeprefix("comp-"), each) for each in made.values() if not each.startswith("for-loop")]
     return found

@@ -6,19 +6,16 @@ What it finds lies in the folder, or in the one that `--into` names; with a call
 from __future__ import annotations
 
 import argparse
-import ctypes
 import logging
-import os
-import signal
 import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
 
+from sluice.processes import end_with
 from sluice.steps import step
 
 TASKS = ("drift", "explain")
-_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
@@ -45,13 +42,6 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("caller", type=int, nargs="?")
     parser.add_argument("--into", type=Path)
     return parser.parse_args(arguments)
-
-
-def end_with(caller: int) -> None:
-    """Be killed when the caller ends, however it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != caller:
-        sys.exit("the caller is gone")
 
 
 if __name__ == "__main__":
