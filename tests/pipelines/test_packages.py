@@ -17,15 +17,19 @@ from sluice_pipelines.packages import compile_packages
 FRAUD = Path(__file__).parents[2] / "use_cases" / "fraud.yaml"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def use_case() -> UseCase:
     return read_use_case(FRAUD)
 
 
-@pytest.fixture
-def package(use_case: UseCase, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    path, *_ = compile_packages(use_case, tmp_path)
-    spec, platform = yaml.safe_load_all(path.read_text())
+@pytest.fixture(scope="module")
+def compiled(use_case: UseCase, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return compile_packages(use_case, tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="module")
+def package(compiled: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
+    spec, platform = yaml.safe_load_all(compiled[0].read_text())
     return spec, platform
 
 
@@ -79,19 +83,17 @@ def test_candidates_run_beside_each_other(package: Any, use_case: UseCase) -> No
     assert loop["iteratorPolicy"]["parallelismLimit"] == use_case.pipeline.parallel_candidates
 
 
-def test_there_are_packages_for_training_the_self_test_scoring_and_monitoring(
-    use_case: UseCase, tmp_path: Path
-) -> None:
-    names = [path.name for path in compile_packages(use_case, tmp_path)]
-    assert names == [f"fraud-{kind}.yaml" for kind in ("training", "gate-selftest", "scoring", "monitoring")]
-    spec = next(iter(yaml.safe_load_all((tmp_path / "fraud-scoring.yaml").read_text())))
+def test_there_is_a_package_for_each_pipeline(compiled: list[Path]) -> None:
+    assert [path.name for path in compiled] == [
+        f"fraud-{kind}.yaml" for kind in ("training", "gate-selftest", "scoring", "monitoring")
+    ]
+    spec = next(iter(yaml.safe_load_all(compiled[2].read_text())))
     assert set(spec["root"]["inputDefinitions"]["parameters"]) == {"source", "history", "settings"}
 
 
-@pytest.fixture
-def monitoring(use_case: UseCase, tmp_path: Path) -> dict[str, Any]:
-    path = compile_packages(use_case, tmp_path)[-1]
-    return dict(next(iter(yaml.safe_load_all(path.read_text()))))
+@pytest.fixture(scope="module")
+def monitoring(compiled: list[Path]) -> dict[str, Any]:
+    return dict(next(iter(yaml.safe_load_all(compiled[3].read_text()))))
 
 
 def test_monitoring_trains_where_the_decision_says_so_under_the_name_that_it_gives(

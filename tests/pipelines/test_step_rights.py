@@ -34,6 +34,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     return found
 
 
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Kubeflow's part of every package."""
+    paths = compile_packages(read_use_case(ROOT / "use_cases" / "fraud.yaml"), tmp_path_factory.mktemp("specs"))
+    return [next(iter(yaml.safe_load_all(path.read_text()))) for path in paths]
+
+
 def steps(packages: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [step for package in packages.values() for step in package.items()]
 
@@ -59,10 +66,8 @@ def test_each_step_has_the_authority_of_a_store_behind_tls(tmp_path: Path) -> No
             assert ("sluice-store-ca", "/etc/sluice/ca") in mounted, name
 
 
-def test_every_output_is_in_the_table_of_roles(packages: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml")
-    for path in compile_packages(use_case, tmp_path):
-        spec = next(iter(yaml.safe_load_all(path.read_text())))
+def test_every_output_is_in_the_table_of_roles(specs: list[dict[str, Any]]) -> None:
+    for spec in specs:
         for name, component in spec["components"].items():
             step = name.removeprefix("comp-")
             if "executorLabel" not in component:
@@ -71,10 +76,8 @@ def test_every_output_is_in_the_table_of_roles(packages: dict[str, dict[str, Any
             assert {f"{step}/{output}" for output in given} <= set(ROLES[ROLE[step]].gives), step
 
 
-def test_every_input_is_readable_for_the_role_of_its_step(tmp_path: Path) -> None:
-    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml")
-    for path in compile_packages(use_case, tmp_path):
-        spec = next(iter(yaml.safe_load_all(path.read_text())))
+def test_every_input_is_readable_for_the_role_of_its_step(specs: list[dict[str, Any]]) -> None:
+    for spec in specs:
         for step, output in _read(spec["root"]["dag"], spec["components"]):
             assert output in ROLES[ROLE[step]].takes, f"{step} reads {output}"
 
