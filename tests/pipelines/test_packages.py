@@ -84,9 +84,8 @@ def test_candidates_run_beside_each_other(package: Any, use_case: UseCase) -> No
 
 
 def test_there_is_a_package_for_each_pipeline(compiled: list[Path]) -> None:
-    assert [path.name for path in compiled] == [
-        f"fraud-{kind}.yaml" for kind in ("training", "gate-selftest", "scoring", "monitoring")
-    ]
+    names = ["training", "gate-selftest", "scoring", "monitoring"]
+    assert [path.name for path in compiled] == [f"fraud-{name}.yaml" for name in names]
     spec = next(iter(yaml.safe_load_all(compiled[2].read_text())))
     assert set(spec["root"]["inputDefinitions"]["parameters"]) == {"source", "history", "settings"}
 
