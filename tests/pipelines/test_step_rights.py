@@ -56,14 +56,18 @@ def test_each_step_has_the_keys_of_its_role_alone(packages: dict[str, dict[str, 
         assert ROLE[name] in ROLES
 
 
-def test_each_step_has_the_authority_of_a_store_behind_tls(tmp_path: Path) -> None:
+def test_each_step_has_the_stores_authority_and_readers_of_raw_events_the_pseudonyms_secret(tmp_path: Path) -> None:
     changes = {"storage.ca": "/etc/sluice/ca/ca.crt", "pipeline.store_ca": "sluice-store-ca"}
+    changes |= {"data.pseudonym_key": "/etc/sluice/pseudonym/key", "pipeline.pseudonym_secret": "sluice-pseudonym"}
     use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml", changes)
+    with_secret = set()
     for path in compile_packages(use_case, tmp_path):
         _, platform = yaml.safe_load_all(path.read_text())
         for name, step in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
             mounted = [(each["configMapName"], each["mountPath"]) for each in step["configMapAsVolume"]]
             assert ("sluice-store-ca", "/etc/sluice/ca") in mounted, name
+            with_secret |= {name.removeprefix("exec-")} if "sluice-pseudonym" in secrets(step) else set()
+    assert with_secret == {"ingest", "score", "gather"}
 
 
 def test_every_output_is_in_the_table_of_roles(specs: list[dict[str, Any]]) -> None:
@@ -91,17 +95,6 @@ def test_only_steps_that_write_decisions_have_the_gates_key(packages: dict[str, 
     assert (public["configMapName"], public["mountPath"]) == ("sluice-public-keys", "/etc/sluice/keys")
     with_public = {name for name, step in steps(packages) if "sluice-public-keys" in str(step.get("configMapAsVolume"))}
     assert with_public == VERIFIES
-
-
-def test_steps_that_read_raw_events_have_the_pseudonyms_secret(tmp_path: Path) -> None:
-    changes = {"data.pseudonym_key": "/etc/sluice/pseudonym/key", "pipeline.pseudonym_secret": "sluice-pseudonym"}
-    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml", changes)
-    with_secret = set()
-    for path in compile_packages(use_case, tmp_path):
-        _, platform = yaml.safe_load_all(path.read_text())
-        found = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-        with_secret |= {name.removeprefix("exec-") for name, step in found.items() if secrets(step)}
-    assert with_secret == {"ingest", "score", "gather"}
 
 
 def test_only_materialise_has_the_password_of_redis(packages: dict[str, dict[str, Any]]) -> None:

@@ -31,6 +31,10 @@ from sluice.training.task import train_from_folders
 ROOT = Path(__file__).parents[2]
 WORLD = World(days=78, cards=400, terminals=300)
 LIVE = WORLD.start + timedelta(days=56)
+CANDIDATES: list[dict[str, Any]] = [
+    {"id": "constant", "kind": "constant"},
+    {"id": "logistic", "kind": "logistic", "params": {"C": 0.01}},
+]
 AT = "2018-06-17T02:00:00Z"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -63,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         "data": {"source": str(folder / "raw"), "end": LIVE.isoformat()},
         "storage": {"url": str(folder / "store"), "keys": str(folder / "keys")},
         "split": {"train": "21d", "test": "10d"},
-        "training": {"candidates": [{"id": "logistic", "kind": "logistic", "params": {"C": 0.01}}]},
+        "training": {"candidates": CANDIDATES},
         "evaluation": {"bootstrap": {"resamples": 100}},
         "gate": {"max_calibration_error": 1.0, "parity_rows": 20},
         "rollout": {"enabled": False},
@@ -115,8 +119,10 @@ def _first_champion(use_case: UseCase, folder: Path) -> str:
     parts = {name: folder / name for name in ("train", "validation", "sealed")}
     write_split(use_case, rows, history, **parts)
     seen = {"train": parts["train"], "validation": parts["validation"]}
-    train_from_folders(use_case, "logistic", **seen, folder=folder / "logistic", progress=silent)
-    select_challenger(use_case, [folder / "logistic"], **seen, code="code", folder=folder / "challenger")
+    trained = [folder / candidate["id"] for candidate in CANDIDATES]
+    for each in trained:
+        train_from_folders(use_case, each.name, **seen, folder=each, progress=silent)
+    select_challenger(use_case, trained, **seen, code="code", folder=folder / "challenger")
     gated = gate_challenger(
         use_case,
         run_id="first",
