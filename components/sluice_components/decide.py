@@ -8,9 +8,15 @@ from sluice_components import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def decide(settings: str, at: str, asked: str, told: dsl.Output[dsl.Markdown]) -> NamedTuple(
-    "Decided", [("retrain", str), ("run", str), ("settings", str)]
-):  # type: ignore[valid-type]
+def decide(
+    settings: str,
+    at: str,
+    asked: str,
+    told: dsl.Output[dsl.Markdown],
+) -> NamedTuple(  # type: ignore[valid-type]
+    "Decided",
+    [("retrain", str), ("run", str), ("settings", str)],
+):
     """Apply the rules to the windows up to the instant `at`.
 
     `asked` is the instant that a person gave, or empty: data of a retraining then end there. Out come `yes` where a

@@ -19,6 +19,7 @@ from planted import log_answers
 
 from sluice.features.historical import feature_rows
 from sluice.ingest import ingest
+from sluice.planning import plan_steps
 from sluice.promotion import gate_challenger
 from sluice.registry import Registry, RunLog, open_registry, why
 from sluice.selection import select_challenger
@@ -113,6 +114,7 @@ def test_a_monitor_killed_in_the_training_that_it_started_starts_it_again_by_its
 
 def _first_champion(use_case: UseCase, folder: Path) -> str:
     """What the training pipeline's steps do, in this process."""
+    planned = plan_steps(use_case.model_dump(mode="json", by_alias=True), "first", lambda: datetime.now(UTC))
     history = ingest(use_case, now=datetime.now(UTC))
     history.write(folder / "history")
     rows = feature_rows(use_case, history.events, history.labels)
@@ -122,7 +124,7 @@ def _first_champion(use_case: UseCase, folder: Path) -> str:
     trained = [folder / candidate["id"] for candidate in CANDIDATES]
     for each in trained:
         train_from_folders(use_case, each.name, **seen, folder=each, progress=silent)
-    select_challenger(use_case, trained, **seen, code="code", folder=folder / "challenger")
+    select_challenger(use_case, trained, **seen, code=planned.code, folder=folder / "challenger")
     gated = gate_challenger(
         use_case,
         run_id="first",
