@@ -54,7 +54,7 @@ def test_packages_are_compiled_and_published_under_the_commit(tmp_path: Path, gi
     assert done.returncode == 0, done.stderr
     published = tmp_path / "store" / "packages" / COMMIT
     names = sorted(path.name for path in published.iterdir())
-    assert names == ["fraud-gate-selftest.yaml", "fraud-scoring.yaml", "fraud-training.yaml"]
+    assert names == ["fraud-gate-selftest.yaml", "fraud-monitoring.yaml", "fraud-scoring.yaml", "fraud-training.yaml"]
     assert "sluice/pipeline-python@sha256:000" in (published / "fraud-training.yaml").read_text()
     assert make("publish", **given).returncode == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from sluice_cli.console import out
 from sluice_cli.options import Overlay, Source, Store, UseCaseFile, load
 
 PACKAGES = Path("build/pipelines")
+Pipeline = Annotated[Literal["training", "monitoring"], typer.Option(help="Which pipeline")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,6 +27,7 @@ def submit(
         str, typer.Option(help="Address of Kubeflow Pipelines, such as https://kubeflow.example.com/pipeline")
     ],
     overlay: Overlay = None,
+    pipeline: Pipeline = "training",
     namespace: Annotated[str | None, typer.Option(help="Profile namespace")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with a bearer token")] = None,
     ca: Annotated[Path | None, typer.Option(help="PEM file of the authority behind the host's certificate")] = None,
@@ -35,22 +37,38 @@ def submit(
     source: Source = None,
     sample: Annotated[float, typer.Option(min=0.001, max=1.0, help="Run on this share of the entities")] = 1.0,
 ) -> None:
-    """Start the training pipeline on Kubeflow; the run is named by commit and data version."""
+    """Start a pipeline on Kubeflow; the run is named by commit and data version.
+
+    Of monitoring there is one run at a time: while one has not ended, nothing is started.
+    """
     from sluice.storage import open_store
     from sluice_pipelines.publishing import fetch_package
-    from sluice_pipelines.submitting import Kubeflow, commit_here, data_version_of
+    from sluice_pipelines.submitting import Kubeflow, commit_here, data_version_of, under_way
     from sluice_pipelines.submitting import submit as send
 
     settings = load(use_case, overlay, source=source)
+    place = Kubeflow(host, namespace, token_file, ca)
+    if pipeline == "monitoring" and (busy := under_way(settings, place, pipeline)):
+        out.print(f"nothing started: {busy} has not ended")
+        return
     data, why = data_version_of(settings)
     if why:
         out.print(f"[yellow]the run's name tells no data version[/]: {why}")
     named = commit_here() if commit is None else commit
-    place = Kubeflow(host, namespace, token_file, ca)
     with TemporaryDirectory(prefix="sluice-package-") as scratch:
         if published:
-            package = fetch_package(open_store(settings.storage), settings.name, named, Path(scratch))
-        started = send(settings, place, commit=named, data_version=data, sample=sample, package=package)
+            package = fetch_package(
+                open_store(settings.storage), settings.name, named, Path(scratch), pipeline=pipeline
+            )
+        started = send(
+            settings,
+            place,
+            pipeline=pipeline,
+            commit=named,
+            data_version=data,
+            sample=sample,
+            package=package,
+        )
     out.print(f"started {started}")
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sluice.errors import PipelineError, SettingsError
+from sluice.errors import PipelineError
 from sluice.settings import UseCase
-from sluice.settings.base import parse_instant
+from sluice.settings.base import read_instant
 from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
 
@@ -52,7 +52,7 @@ def monitor(
     from sluice_cli.people import registry_for
 
     settings, now = load(use_case, overlay, store=store), datetime.now(UTC)
-    instant = now if at is None else _instant(at)
+    instant = now if at is None else read_instant(at, "--at")
     registry = registry_for(settings, "monitor")
     with alone(work, settings.name):
         with run_progress() as listen:
@@ -65,13 +65,6 @@ def monitor(
         if acted is not None and acted.run is not None:
             _retrain(settings, acted, watched, work, given=at is not None)
     raise typer.Exit({"data-fault": 4, "violated": 3}.get(watched.window["verdict"], 0))
-
-
-def retraining_settings(settings: UseCase, at: datetime, *, given: bool) -> UseCase:
-    """The use case that a retraining runs: where the file ends the data, or an instant was given, they end there."""
-    if settings.data.end is None and not given:
-        return settings
-    return settings.model_copy(update={"data": settings.data.model_copy(update={"end": at})})
 
 
 @contextmanager
@@ -91,6 +84,7 @@ def alone(work: Path, name: str) -> Iterator[None]:
 
 
 def _retrain(settings: UseCase, acted: Acted, watched: Watched, work: Path, *, given: bool) -> None:
+    from sluice.watch.acting import retraining_settings
     from sluice_cli.results import show
     from sluice_pipelines.local import run_locally
 
@@ -100,11 +94,3 @@ def _retrain(settings: UseCase, acted: Acted, watched: Watched, work: Path, *, g
     with run_progress() as listen:
         finished = run_locally(again, run_id=acted.run, work=work, listen=listen)
     show(finished.folder)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        parsed: datetime = parse_instant(text)
-        return parsed.astimezone(UTC)
-    except ValueError as error:
-        raise SettingsError("--at", [f"{text}: {error}"]) from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sluice.errors import PipelineError, RegistryError, StoreError
+from sluice.processes import end_with
 from sluice.registry import RunLog
 from sluice.settings import UseCase, parse_use_case
 from sluice.steps import read_line
@@ -92,7 +93,7 @@ def run_locally(
         "work": str(work.absolute()),
     }
     (folder / "request.json").write_text(json.dumps(request, indent=1))
-    command = [sys.executable, "-m", "sluice_pipelines.local", str(folder / "request.json")]
+    command = [sys.executable, "-m", "sluice_pipelines.local", str(folder / "request.json"), str(os.getpid())]
     try:
         outcome = _follow(command, folder, listen)
     except PipelineError as error:
@@ -139,8 +140,9 @@ def _follow(command: list[str], folder: Path, listen: Listener) -> dict[str, Any
     raise PipelineError(f"the run ended with status {process.returncode}", f"the whole log is {log}")
 
 
-def main(request_file: str) -> None:
-    """Entry point of the run's own process."""
+def main(request_file: str, caller: str) -> None:
+    """Entry point of the run's own process, which ends when its caller does: nobody would know of its end."""
+    end_with(int(caller))
     from kfp import local
 
     from sluice_pipelines.training import selftest_pipeline, settings_json, training_pipeline
@@ -171,4 +173,4 @@ def _without_retries(use_case: UseCase) -> UseCase:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -34,13 +34,13 @@ def publish_packages(store: Store, folder: Path, model: str, commit: str) -> lis
     return keys
 
 
-def fetch_package(store: Store, model: str, commit: str, folder: Path) -> Path:
-    """The training package that was published under a commit, in a file below `folder`.
+def fetch_package(store: Store, model: str, commit: str, folder: Path, *, pipeline: str = "training") -> Path:
+    """The package of a pipeline that was published under a commit, in a file below `folder`.
 
     Raises:
         PipelineError: nothing was published under this commit.
     """
-    name = f"{model}-training.yaml"
+    name = f"{model}-{pipeline}.yaml"
     try:
         (folder / name).write_bytes(store.get(f"packages/{commit}/{name}"))
     except StoreError as error:

@@ -8,11 +8,20 @@ from sluice_pipelines.rights import confined, entitled
 
 
 def placed(
-    use_case: UseCase, task: dsl.PipelineTask, *, training: bool = False, cached: bool = True
+    use_case: UseCase,
+    task: dsl.PipelineTask,
+    *,
+    training: bool = False,
+    cached: bool = True,
+    image: str | None = None,
 ) -> dsl.PipelineTask:
-    """A step where the settings want it, with the rights of its name; training steps on the GPU pool."""
+    """A step where the settings want it, with the rights of its name; training steps on the GPU pool.
+
+    Args:
+        image: default: the pipeline's.
+    """
     settings = use_case.pipeline
-    task.set_container_image(settings.image)
+    task.set_container_image(image or settings.image)
     task.set_caching_options(enable_caching=cached and settings.cache)
     _ask_for(task, settings.training if training else settings.steps)
     confined(settings, task)

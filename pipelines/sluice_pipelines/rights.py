@@ -20,8 +20,15 @@ ROLE = {
     "select": "trainer",
     "gate": "gate",
     "gate-selftest": "gate",
+    "gather": "monitor",
+    "detect": "monitor",
+    "judge": "monitor",
+    "decide": "gate",
+    "compact": "keeper",
 }
 """The store's role of each step, by its name in the package."""
+DECIDES, VERIFIES, READS_RAW = ("gate", "decide"), ("score", "gather", "judge"), ("ingest", "score", "gather")
+"""Steps that sign decisions, that check signatures alone, and that read raw events."""
 WRITABLE = {"tmp": "/tmp", "work": "/var/lib/sluice"}
 
 
@@ -47,12 +54,12 @@ def entitled(use_case: UseCase, task: dsl.PipelineTask) -> None:
     if settings.store_ca and use_case.storage.ca:
         folder = str(PurePosixPath(use_case.storage.ca).parent)
         kubernetes.use_config_map_as_volume(task, settings.store_ca, mount_path=folder)
-    if settings.gate_key and task.name == "gate":
+    if settings.gate_key and task.name in DECIDES:
         kubernetes.use_secret_as_volume(task, settings.gate_key, mount_path=use_case.storage.keys)
-    if settings.public_keys and task.name == "score":
+    if settings.public_keys and task.name in VERIFIES:
         kubernetes.use_config_map_as_volume(task, settings.public_keys, mount_path=use_case.storage.keys)
     key = use_case.data.pseudonym_key
-    if settings.pseudonym_secret and key and task.name in ("ingest", "score"):
+    if settings.pseudonym_secret and key and task.name in READS_RAW:
         kubernetes.use_secret_as_volume(task, settings.pseudonym_secret, mount_path=str(PurePosixPath(key).parent))
     if settings.redis_secret and task.name == "materialise":
         kubernetes.use_secret_as_env(task, settings.redis_secret, {"password": "SLUICE_REDIS_PASSWORD"})

@@ -1,4 +1,4 @@
-"""Send the training pipeline to a Kubeflow Pipelines, also one behind authentication with a certificate of its own."""
+"""Send a pipeline to a Kubeflow Pipelines, also one behind authentication with a certificate of its own."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import urllib3
 
 from sluice.errors import PipelineError, SluiceError
 from sluice.ingest.fingerprint import source_digest
 from sluice.settings import UseCase
-from sluice_pipelines.packages import compile_training
+from sluice_pipelines.packages import compile_package
 from sluice_pipelines.training import settings_json
 
 SHORT = 12
+Submitted = Literal["training", "monitoring"]
+_ENDED = frozenset({"SUCCEEDED", "SKIPPED", "FAILED", "CANCELED"})
 _REFUSALS = {
     400: ("the request is refused", "the message is Kubeflow's own; is the package made for its version?"),
     401: ("the token is not accepted", "give a fresh one with --token-file"),
@@ -63,15 +65,17 @@ def submit(
     use_case: UseCase,
     kubeflow: Kubeflow,
     *,
+    pipeline: Submitted = "training",
     commit: str = "",
     data_version: str = "",
     sample: float = 1.0,
     package: Path | None = None,
     client: Any = None,
 ) -> str:
-    """Start the training pipeline on Kubeflow; returns the run's address.
+    """Start a pipeline on Kubeflow; returns the run's address.
 
     Args:
+        sample: share of the entities that is trained on.
         commit, data_version: go into the run's name, where they are known.
         package: a compiled one, such as CI publishes; default: compiled now.
 
@@ -81,12 +85,13 @@ def submit(
     if package is not None and not package.is_file():
         raise PipelineError(f"{package}: there is no such file", "`sluice compile` writes packages")
     with tempfile.TemporaryDirectory(prefix="sluice-submit-") as scratch:
-        path = package or compile_training(use_case, Path(scratch))
+        path = package or compile_package(use_case, pipeline, Path(scratch))
+        given = {"settings": settings_json(use_case)} | ({"sample": sample} if pipeline == "training" else {})
         try:
             started = (client or kubeflow.client()).create_run_from_pipeline_package(
                 str(path),
-                arguments={"settings": settings_json(use_case), "sample": sample},
-                run_name=run_name(use_case, commit, data_version),
+                arguments=given,
+                run_name=run_name(use_case, commit, data_version, pipeline=pipeline),
                 experiment_name=use_case.name,
                 namespace=kubeflow.namespace,
                 service_account=use_case.pipeline.service_account,
@@ -98,9 +103,29 @@ def submit(
     return f"{kubeflow.host.rstrip('/')}/#/runs/details/{started.run_id}"
 
 
-def run_name(use_case: UseCase, commit: str, data_version: str) -> str:
+def under_way(use_case: UseCase, kubeflow: Kubeflow, pipeline: Submitted, *, client: Any = None) -> str | None:
+    """The name of a run of this pipeline that was sent there and has not ended; None: there is none.
+
+    Raises:
+        PipelineError: the host does not answer or refuses.
+    """
+    try:
+        asked = client or kubeflow.client()
+        found = asked.list_experiments(page_size=100, namespace=kubeflow.namespace).experiments or []
+        own = [one.experiment_id for one in found if one.display_name == use_case.name]
+        runs = asked.list_runs(page_size=100, sort_by="created_at desc", experiment_id=own[0]).runs if own else []
+    except SluiceError:
+        raise
+    except Exception as error:
+        raise _explained(error, kubeflow) from None
+    begins = run_name(use_case, "", "", pipeline=pipeline)
+    names = [run.display_name for run in runs or [] if run.state not in _ENDED and run.display_name.startswith(begins)]
+    return names[0] if names else None
+
+
+def run_name(use_case: UseCase, commit: str, data_version: str, *, pipeline: Submitted = "training") -> str:
     """What the run is called: the model, the commit it was sent from, and the version of its data."""
-    parts = [f"{use_case.name} training"]
+    parts = [f"{use_case.name} {pipeline}"]
     parts += [f"commit {commit[:SHORT]}"] if commit else []
     parts += [f"data {data_version[:SHORT]}"] if data_version else []
     return ", ".join(parts)

@@ -29,25 +29,30 @@ def training_pipeline(use_case: UseCase) -> Any:
 
     @dsl.pipeline(name=f"{use_case.name}-training", description="Raw events in, gated model out.")
     def graph(settings: str = written, run_id: str = "", sample: float = 1.0, online_folder: str = "") -> None:
-        ready = _prepare(use_case, settings, run_id, sample)
-        state = materialise.materialise(
-            settings=ready.planned["features"],
-            folder=online_folder,
-            history=ready.history,
-            code=ready.planned["code"],
-        )
-        placed(use_case, state, cached=False)
-        judged = gate.gate(
-            settings=ready.planned["gate"],
-            run_id=ready.planned["run"],
-            challenger=ready.challenger,
-            train_rows=ready.parts["train"],
-            sealed=ready.parts["sealed"],
-            history=ready.history,
-        )
-        placed(use_case, judged, cached=False)
+        train_and_gate(use_case, settings, run_id, sample, online_folder)
 
     return graph
+
+
+def train_and_gate(use_case: UseCase, settings: Any, run_id: Any, sample: Any, online_folder: Any) -> None:
+    """The steps of training, within a graph; arguments are those of the graph's parameters."""
+    ready = _prepare(use_case, settings, run_id, sample)
+    state = materialise.materialise(
+        settings=ready.planned["features"],
+        folder=online_folder,
+        history=ready.history,
+        code=ready.planned["code"],
+    )
+    placed(use_case, state, cached=False)
+    judged = gate.gate(
+        settings=ready.planned["gate"],
+        run_id=ready.planned["run"],
+        challenger=ready.challenger,
+        train_rows=ready.parts["train"],
+        sealed=ready.parts["sealed"],
+        history=ready.history,
+    )
+    placed(use_case, judged, cached=False)
 
 
 def selftest_pipeline(use_case: UseCase) -> Any:

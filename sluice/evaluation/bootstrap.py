@@ -6,7 +6,7 @@ A resample draws as many clusters as there are, with replacement; a cluster's ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import Any
@@ -40,6 +40,11 @@ class Interval:
     def document(self) -> dict[str, float | None]:
         """JSON form: NaN is null."""
         return {name: _finite(value) for name, value in asdict(self).items()}
+
+    @staticmethod
+    def from_document(document: Mapping[str, float | None]) -> Interval:
+        """Inverse of `document`."""
+        return Interval(**{name: float("nan") if value is None else value for name, value in document.items()})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a decision rests on, written before it: verdict, sealed scores, report and card."""
+"""What a decision rests on, written before it: verdict, sealed scores, what they are worth, report and card."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from sluice.settings import UseCase
 from sluice.splits.files import SCHEMA, SUMMARY, read_rows
 from sluice.watch.reference import REFERENCE
 
-VERDICT, SCORES = "verdict.json", "sealed_scores.parquet"
-EVIDENCE = (VERDICT, SCORES, "report.html", "card.md", "card.html")
+VERDICT, SCORES, METRICS = "verdict.json", "sealed_scores.parquet", "sealed_metrics.json"
+EVIDENCE = (VERDICT, SCORES, METRICS, "report.html", "card.md", "card.html")
+_OF_METRICS = ("format", "rows", "threshold", "cluster", "clusters", "confidence", "resamples", "metrics")
 
 
 def write_evidence(
@@ -34,6 +35,8 @@ def write_evidence(
     if verdict.scores is not None:
         verdict.scores.write_parquet(folder / SCORES)
     evidence = _evidence(folders, case, verdict, decision=decision, run=run, written=written)
+    if evidence.challenger is not None:
+        (folder / METRICS).write_bytes(digests.canonical_json({n: evidence.challenger[n] for n in _OF_METRICS}))
     write_report(evidence, folder)
     write_card(evidence, folder)
     written_here = [folder / name for name in EVIDENCE]

@@ -46,7 +46,8 @@ def gate_challenger(
 ) -> Gated:
     """Register the challenger, judge it, and record the decision.
 
-    Writes into `folder`: verdict.json, report.html, card.md, card.html, sealed_scores.parquet, decision.json.
+    Writes into `folder`: verdict.json, report.html, card.md, card.html, sealed_scores.parquet, sealed_metrics.json,
+    decision.json.
 
     Raises:
         GateError: the champion changed each time the gate was done.

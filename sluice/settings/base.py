@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+
+from sluice.errors import SettingsError
 
 _UNITS = {
     "us": timedelta(microseconds=1),
@@ -70,6 +72,19 @@ def parse_instant(value: Any) -> Any:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("write the instant with its zone, for example 2018-08-01T00:00:00Z")
     return value
+
+
+def read_instant(text: str, where: str) -> datetime:
+    """An instant that a person gave, in UTC.
+
+    Raises:
+        SettingsError: it is none; `where` it was given.
+    """
+    try:
+        parsed: datetime = parse_instant(text)
+    except ValueError as error:
+        raise SettingsError(where, [f"{text}: {error}"]) from None
+    return parsed.astimezone(UTC)
 
 
 def check_zone(value: str) -> str:

@@ -99,13 +99,14 @@ class Pipeline(Section):
     store_secrets: str | None = Field(
         None,
         description="Secrets with the keys of the store's roles begin so: `sluice-store` stands for "
-        "`sluice-store-preparer`, `-trainer` and `-gate`. null: steps use what their ServiceAccount has.",
+        "`sluice-store-preparer`, `-trainer`, `-gate`, `-monitor` and `-keeper`. null: steps use what their "
+        "ServiceAccount has.",
     )
     gate_key: str | None = Field(
-        None, description="Secret with gate.key and gate.pub; the gate's step alone has it, in the folder storage.keys."
+        None, description="Secret with gate.key and gate.pub; steps that decide have it, in the folder storage.keys."
     )
     public_keys: str | None = Field(
-        None, description="ConfigMap with gate.pub; batch scoring has it, in the folder storage.keys."
+        None, description="ConfigMap with gate.pub; batch scoring and monitoring have it, in the folder storage.keys."
     )
     store_ca: str | None = Field(
         None, description="ConfigMap with the file storage.ca; every step has it in that folder."

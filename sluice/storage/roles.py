@@ -1,28 +1,29 @@
 """Who may do what in an S3 store: one table, from which the policies are made and which the tests hold MinIO to.
 
 Keys of the store: `registry/<model>/{log,versions,signatures,runs,rollout}/…`, `data/`, `blobs/`, `checkpoints/`,
-`payloads/` (the payload ledger), `monitoring/` (the windows of the monitor) and `handover/` (what steps give to jobs
-and get back). Kubeflow puts the outputs of steps beside them, under the pipeline root:
+`payloads/` (the payload ledger), `monitoring/` (windows on record) and `handover/` (what steps give to jobs and get
+back). Kubeflow puts the outputs of steps beside them, under the pipeline root:
 `<root>/<pipeline>/<run>/<step>/<id>/<output>`, a file or a folder. An output is named `step/output` here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from sluice.errors import SettingsError
 
 LOG = "registry/*/log/*"
 LEASE = "registry/*/rollout/*"
+SIGNED = ("registry/*/versions/*", "registry/*/signatures/*")
 LOGS = "executor-logs"
 """Where Kubeflow puts what a step prints, when it is told to."""
 UNSEEN = (
     *("ingest/history", "features/rows", "split/sealed", "score/scores"),
     *("gate/report", "gate/card", "gate/verdict", "gate-selftest/result"),
+    *("gather/gathered", "gather/window", "judge/report", "judge/found"),
 )
-"""Outputs that training never reads: the raw history, all rows, the sealed ones, and what the gate found."""
+"""Outputs that training never reads: the raw history, all rows, the sealed ones, what gate and monitor found."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Role:
         sources: whether it reads the raw data.
         decides: whether it writes decisions, which it locks.
         probes: whether it asks for keys that may not be there.
+        purges: whether what it deletes is gone with all its versions.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Role:
     sources: bool = False
     decides: bool = False
     probes: bool = True
+    purges: bool = False
 
 
 ROLES = {
@@ -79,15 +82,16 @@ ROLES = {
             deletes=("checkpoints/*", "handover/train/*"),
             probes=False,
         ),
-        # gate, gate's self-test; people who approve, roll back, pin or freeze.
+        # gate, gate's self-test, decide; people who approve, roll back, pin or freeze.
         Role(
             "gate",
             takes=("select/challenger", "split/train", "split/validation", "split/sealed", "ingest/history"),
             gives=(
                 *("gate/report", "gate/card", "gate/metrics", "gate/verdict", f"gate/{LOGS}"),
                 *("gate-selftest/result", "gate-selftest/metrics", f"gate-selftest/{LOGS}"),
+                *("decide/told", f"decide/{LOGS}"),
             ),
-            reads=("registry/*", "blobs/*", "data/*"),
+            reads=("registry/*", "blobs/*", "data/*", "monitoring/*"),
             writes=(LOG, *(f"registry/*/{part}/*" for part in ("versions", "signatures", "runs")), "blobs/*", "data/*"),
             decides=True,
         ),
@@ -95,15 +99,37 @@ ROLES = {
         # the gate did with the same key.
         Role(
             "rollout",
-            reads=(LOG, "registry/*/versions/*", "registry/*/signatures/*", "blobs/*", LEASE),
+            reads=(LOG, *SIGNED, "blobs/*", LEASE),
             writes=(LOG, "registry/*/signatures/*", LEASE),
             deletes=(LEASE,),
             decides=True,
         ),
         # The model server. A version's files and a decision's evidence are blobs alike.
-        Role("server", reads=(LOG, "registry/*/versions/*", "registry/*/signatures/*", "blobs/*")),
+        Role("server", reads=(LOG, *SIGNED, "blobs/*")),
         # The payload ledger's receiver: it adds, and reads nothing back.
         Role("receiver", writes=("payloads/*",), probes=False),
+        # gather, detect, judge: what is served is looked at, and put on record. It decides nothing.
+        Role(
+            "monitor",
+            takes=("gather/gathered", "gather/window", "detect/finding"),
+            gives=(
+                *("gather/gathered", "gather/window", "detect/finding"),
+                *("judge/report", "judge/metrics", "judge/found"),
+                *(f"{step}/{LOGS}" for step in ("gather", "detect", "judge")),
+            ),
+            reads=(LOG, *SIGNED, "blobs/*", "payloads/*", "monitoring/*"),
+            writes=("monitoring/*",),
+            sources=True,
+        ),
+        # compact: the payload ledger's small files become few, and days that are too old go.
+        Role(
+            "keeper",
+            gives=("compact/metrics", f"compact/{LOGS}"),
+            reads=("payloads/*",),
+            writes=("payloads/*",),
+            deletes=("payloads/*",),
+            purges=True,
+        ),
         # The exporter: what the monitor recorded, and the log.
         Role("exporter", reads=(LOG, "monitoring/*")),
     )
@@ -142,66 +168,3 @@ class Places:
             raise SettingsError("roles", problems)
         raw = tuple(each.removeprefix("s3://").strip("/") for each in sources) or (f"{parts.netloc}/raw",)
         return Places(parts.netloc, f"{prefix}/" if prefix else "", f"{root}/", raw)
-
-
-def policy(role: Role, places: Places, *, aws: bool = False) -> dict[str, Any]:
-    """The role's policy, in the language that AWS and MinIO share.
-
-    Args:
-        aws: AWS tells a missing key from a forbidden one only to who may list the whole bucket; MinIO tells anyone.
-    """
-    reads = [places.store + key for key in role.reads] + _outputs(places, role.takes)
-    writes = [places.store + key for key in role.writes] + _outputs(places, role.gives)
-    deletes = [places.store + key for key in role.deletes]
-    log = [places.store + LOG]
-    statements = [
-        _allow(["s3:GetObject"], _keys(places, reads) + [f"arn:aws:s3:::{s}*" for s in _sources(role, places)]),
-        _allow(["s3:PutObject", "s3:AbortMultipartUpload"], _keys(places, writes)),
-        _allow(["s3:DeleteObject"], _keys(places, deletes)),
-        *_listing(places, ["*"] if aws and role.probes else reads + deletes, _sources(role, places)),
-        _allow(["s3:PutObjectRetention", "s3:GetObjectRetention"], _keys(places, log if role.decides else [])),
-        {"Effect": "Deny", "Action": _denied_on_the_log(role), "Resource": _keys(places, log)},
-    ]
-    if not {"split/sealed"} & {*role.takes, *role.gives}:
-        statements.append({"Effect": "Deny", "Action": ["s3:*"], "Resource": _keys(places, _outputs(places, UNSEEN))})
-    return {"Version": "2012-10-17", "Statement": [each for each in statements if each["Resource"]]}
-
-
-def _denied_on_the_log(role: Role) -> list[str]:
-    """A decision stays as it was written: nobody deletes one or shortens its lock, and only the gate adds one."""
-    kept = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"]
-    return kept if role.decides else [*kept, "s3:PutObject", "s3:PutObjectRetention", "s3:PutObjectLegalHold"]
-
-
-def _listing(places: Places, keys: list[str], sources: list[str]) -> list[dict[str, Any]]:
-    """Names are listed only where contents may be read."""
-    prefixes = {places.bucket: sorted({key.removesuffix("*") + "*" for key in keys})} if keys else {}
-    for source in sources:
-        bucket, _, prefix = source.partition("/")
-        prefixes.setdefault(bucket, []).append(f"{prefix}*")
-    return [
-        {
-            "Effect": "Allow",
-            "Action": ["s3:ListBucket", "s3:ListBucketVersions"],
-            "Resource": [f"arn:aws:s3:::{bucket}"],
-            "Condition": {"StringLike": {"s3:prefix": patterns}},
-        }
-        for bucket, patterns in prefixes.items()
-    ]
-
-
-def _sources(role: Role, places: Places) -> list[str]:
-    return list(places.sources) if role.sources else []
-
-
-def _outputs(places: Places, names: tuple[str, ...]) -> list[str]:
-    split = [name.split("/") for name in names]
-    return [f"{places.pipelines}*/{step}/*/{output}{rest}" for step, output in split for rest in ("", "/*")]
-
-
-def _keys(places: Places, keys: list[str]) -> list[str]:
-    return [f"arn:aws:s3:::{places.bucket}/{key}" for key in keys]
-
-
-def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
-    return {"Effect": "Allow", "Action": actions, "Resource": resources}

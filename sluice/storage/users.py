@@ -17,7 +17,8 @@ from sluice.errors import StoreError
 from sluice.settings.operation import Storage
 from sluice.storage.bucket import patient_pool, standard_keys
 from sluice.storage.failures import explain
-from sluice.storage.roles import ROLES, Places, policy
+from sluice.storage.policies import policy
+from sluice.storage.roles import ROLES, Places
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 

@@ -13,6 +13,8 @@ from sluice.watch.records import as_window, days_of, read_windows, window_key
 from sluice.watch.rules import Action, Ruling, rule
 
 ATTEMPTS = 20
+ATTEMPTS_AT_A_RUN = 3
+"""A run that was begun so often and never ended is not begun again."""
 KINDS = ("alerted", "retraining")
 
 
@@ -40,7 +42,8 @@ def act(registry: Registry, use_case: UseCase, *, at: datetime) -> Acted:
     """Decide on the latest recorded window of the champion, and write the decision into the log.
 
     Head, log and rules are read anew where somebody else wrote meanwhile. A window that the log has an entry about is
-    not decided again; but a training run that was decided and never ended (its machine was killed) is named again.
+    not decided again. A training run that was decided and never ended (its machine was killed) is named again, and
+    before that one ends no other is: not while the model is frozen or pinned.
 
     Raises:
         RegistryError: nothing is live.
@@ -50,14 +53,17 @@ def act(registry: Registry, use_case: UseCase, *, at: datetime) -> Acted:
         head, log, state = registry.head(), registry.log(), registry.state()
         if state.champion is None:
             raise RegistryError(f"{use_case.name} has no champion", "`sluice run` makes the first one")
+        stopped = _stopped(state.frozen or state.pinned)
+        runs = [one for one in log if one.kind == "retraining" and one.version == state.champion]
+        if stopped is None and runs and (unfinished := _unfinished(registry, runs[-1])):
+            return Acted(Ruling(), runs[-1], unfinished)
         windows = read_windows(registry.store, use_case.name, state.champion, until=at)
         if not windows:
             return Acted(Ruling(), None, None)
         key = _key(windows[-1])
         known = [one for one in log if one.kind in KINDS and one.figures.get("window") == key]
         if known:
-            return Acted(Ruling(), known[-1], _unfinished(registry, known[-1]))
-        stopped = _stopped(state.frozen or state.pinned)
+            return Acted(Ruling(), known[-1], None)
         ruling = _ruling(use_case, windows, log, at, stopped)
         if ruling.act is None:
             return Acted(ruling, None, None)
@@ -67,6 +73,13 @@ def act(registry: Registry, use_case: UseCase, *, at: datetime) -> Acted:
             continue
         return Acted(ruling, decision, decision.figures.get("run"))
     raise ConflictError(f"{use_case.name}'s log is too busy: lost {ATTEMPTS} times", "run again later")
+
+
+def retraining_settings(use_case: UseCase, at: datetime, *, given: bool) -> UseCase:
+    """The use case that a retraining runs: where the file ends the data, or an instant was given, they end there."""
+    if use_case.data.end is None and not given:
+        return use_case
+    return use_case.model_copy(update={"data": use_case.data.model_copy(update={"end": at})})
 
 
 def _ruling(
@@ -137,13 +150,14 @@ def tests_of(window: dict[str, Any]) -> list[str]:
 
 
 def _unfinished(registry: Registry, decision: Decision) -> str | None:
-    """The run of a decision that never ended; one that failed is for a person to look at."""
+    """The run of a decision that never ended; one that failed, or ended in none of a few attempts, is a person's."""
     run = decision.figures.get("run")
     if run is None:
         return None
     runs = RunLog(registry.store, registry.model, clock=lambda: decision.time).list()
-    ended = [one for one in runs if of_run(one.id, run) and one.status != "running"]
-    return None if ended else str(run)
+    begun = [one for one in runs if of_run(one.id, run)]
+    ended = [one for one in begun if one.status != "running"]
+    return None if ended or len(begun) >= ATTEMPTS_AT_A_RUN else str(run)
 
 
 def of_run(run_id: str, started: str) -> bool:

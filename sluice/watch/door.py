@@ -13,6 +13,9 @@ from sluice.errors import WatchError
 from sluice.steps import Progress, read_line, silent
 
 VARIABLE = "SLUICE_ALIBI_PYTHON"
+QUIET = {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+"""alibi-detect imports a library that speaks of others which are not there. The trees are small: threads that wait for
+each other on a busy machine cost more than they save."""
 _LAST_WORDS = 300
 
 
@@ -74,9 +77,7 @@ def _listen(process: subprocess.Popen[str], progress: Progress) -> dict[str, Any
 def environment() -> dict[str, str]:
     """The variables that a process of the other environment gets: none of this one's Python."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    # alibi-detect imports a library that speaks of others which are not there. The trees are small: threads that wait
-    # for each other on a busy machine cost more than they save.
-    return {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error", **kept}
+    return {**QUIET, **kept}
 
 
 def _last_words(errors: IO[str]) -> str:

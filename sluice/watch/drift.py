@@ -77,22 +77,48 @@ def detect(
     with tempfile.TemporaryDirectory(prefix="sluice-drift-") as scratch:
         folder = Path(scratch)
         write_task(folder, settings, schema, reference, window, seed=seed)
-        door.call("drift", folder, python=python, progress=progress)
-        return Drift(json.loads((folder / RESULT).read_text()), reference, window)
+        found = run_task(folder, python=python, progress=progress)
+        assert found is not None
+        return found
 
 
 def write_task(
-    folder: Path, settings: Watch, schema: FeatureSchema, reference: pl.DataFrame, window: pl.DataFrame, *, seed: int
+    folder: Path,
+    settings: Watch,
+    schema: FeatureSchema,
+    reference: pl.DataFrame | None,
+    window: pl.DataFrame,
+    *,
+    seed: int,
 ) -> None:
-    """Write what the other environment's task `drift` reads; arguments as in `detect`."""
+    """Write what the other environment's task `drift` reads; arguments as in `detect`.
+
+    Without a reference nothing is to be tested, and the task finds nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     names = list(schema.names)
-    request = {"schema": schema.document(), "settings": settings.model_dump(mode="json"), "seed": seed}
-    reference.select("event_time", "held_out", *names, "score").write_parquet(folder / REFERENCE_TABLE)
+    request = {
+        "schema": schema.document(),
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "test": reference is not None,
+    }
+    if reference is not None:
+        reference.select("event_time", "held_out", *names, "score").write_parquet(folder / REFERENCE_TABLE)
     window.select("event_time", *names, "score").write_parquet(folder / WINDOW_TABLE)
     (folder / REQUEST).write_bytes(digests.canonical_json(request))
 
 
-def read_task(folder: Path) -> Drift:
-    """What the task found, with the rows that it was given."""
+def run_task(folder: Path, *, python: Path | None = None, progress: Progress = silent) -> Drift | None:
+    """Do the task that lies in a folder, in the other environment; arguments and errors as in `detect`."""
+    door.call("drift", folder, python=python, progress=progress)
+    return read_task(folder)
+
+
+def read_task(folder: Path, into: Path | None = None) -> Drift | None:
+    """What the task found (`into` that folder, else into its own), with the rows that it was given."""
+    document = json.loads(((into or folder) / RESULT).read_text())
+    if document is None:
+        return None
     reference, window = (pl.read_parquet(folder / name) for name in (REFERENCE_TABLE, WINDOW_TABLE))
-    return Drift(json.loads((folder / RESULT).read_text()), reference, window)
+    return Drift(document, reference, window)

@@ -9,6 +9,7 @@ of a world in which the same features mean something else by now.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -19,17 +20,24 @@ Floats = npt.NDArray[np.float64]
 _EDGE = 1e-12
 
 
+@dataclass(frozen=True)
 class Calibrator:
-    """Isotonic regression of labels on scores, learned where both were known: probability of a score."""
+    """Probability of a score: lines through points (`scores`, `probabilities`), level beyond the outer ones."""
 
-    def __init__(self, label: Floats, score: Floats) -> None:
+    scores: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+    @staticmethod
+    def learned(label: Floats, score: Floats) -> Calibrator:
+        """Isotonic regression of labels on scores, where both were known."""
         from sklearn.isotonic import IsotonicRegression
 
-        self._model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, label)
+        model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, label)
+        return Calibrator(tuple(model.X_thresholds_.tolist()), tuple(model.y_thresholds_.tolist()))
 
     def __call__(self, score: Floats) -> Floats:
         """float64 [n] in 0..1."""
-        return np.asarray(self._model.predict(score), dtype=np.float64)
+        return np.interp(score, self.scores, self.probabilities).astype(np.float64)
 
 
 def expected(name: str, score: Floats, probability: Floats, *, threshold: float = 0.5) -> float | None:

@@ -19,7 +19,7 @@ from sluice.settings import UseCase
 from sluice.steps import Progress, silent
 from sluice.watch import performance
 from sluice.watch.answered import answered, feature_table
-from sluice.watch.drift import Drift, detect
+from sluice.watch.drift import Drift, run_task, write_task
 from sluice.watch.performance import DayFigures, Known
 from sluice.watch.promise import Promise, read_promise
 from sluice.watch.records import Span, latest_span, read_window, read_windows, record_window
@@ -138,18 +138,22 @@ def watch(
         As `gather`; WatchError: the detectors cannot judge the window.
     """
     gathered = gather(registry, use_case, at=at, now=now, progress=progress)
-    drift = None
-    if gathered.wants_detectors:
-        drift = detect(
-            use_case.watch,
-            gathered.schema,
-            read_reference(registry, gathered.version),
-            gathered.window,
-            seed=use_case.seed,
-            python=python,
-            progress=progress,
-        )
-    return judge(registry, gathered, drift)
+    if not gathered.wants_detectors:
+        return judge(registry, gathered, None)
+    with TemporaryDirectory(prefix="sluice-drift-") as folder:
+        lay_out(registry, gathered, Path(folder))
+        return judge(registry, gathered, run_task(Path(folder), python=python, progress=progress))
+
+
+def lay_out(registry: Registry, gathered: Gathered, folder: Path) -> None:
+    """Write the detectors' task (`sluice.watch.drift`) into a folder; where they are not wanted, one without a test.
+
+    Raises:
+        WatchError: the version has no reference.
+    """
+    use_case = gathered.use_case
+    reference = read_reference(registry, gathered.version) if gathered.wants_detectors else None
+    write_task(folder, use_case.watch, gathered.schema, reference, gathered.window, seed=use_case.seed)
 
 
 def _as_of(use_case: UseCase, at: datetime, now: datetime) -> Ingested:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import polars as pl
 from sluice.errors import RegistryError, WatchError
 from sluice.evaluation.bootstrap import Interval, cluster_bootstrap, clusters_of
 from sluice.evaluation.context import context_of
-from sluice.promotion.evidence import SCORES
+from sluice.promotion.evidence import METRICS, SCORES
 from sluice.registry import Decision, Registry
 from sluice.report.evidence import CHALLENGER, score_columns
 from sluice.settings import UseCase
@@ -29,7 +30,7 @@ class Promise:
 
     Attributes:
         decision: number of the log's entry that it rests on.
-        metrics: by name, on all sealed rows.
+        metrics: by name, on all sealed rows: the gate's own intervals, where it stored them.
         rows, positives: counts of them; positives None where the task is not binary.
         calibrator: learned on the sealed rows; None where the task is not binary.
     """
@@ -44,7 +45,10 @@ class Promise:
 def read_promise(
     registry: Registry, use_case: UseCase, version: str, events: pl.DataFrame, names: Sequence[str], threshold: float
 ) -> Promise:
-    """The promise of the newest decision that let a version through; rows that were forgotten are not in it.
+    """The promise of the newest decision that let a version through.
+
+    Figures that the gate stored are taken as they are. Those that it did not store, or did not compute, are computed
+    from the sealed scores; rows that were forgotten are then not in them.
 
     Args:
         events: `event_id`, `event_time` and entities: whose rows stand and fall together. Sealed rows that are not
@@ -98,7 +102,19 @@ def _promise(
     rows = table.join(events.unique("event_id"), on="event_id", how="left", maintain_order="left")
     label = rows.get_column("label").cast(pl.Float64).to_numpy()
     score = np.asarray(score_columns(use_case, table)[CHALLENGER], dtype=np.float64)
-    metrics = intervals(use_case, names, rows, score, cut)
+    found = _stored(registry, decision, cut)
+    missing = [name for name in names if name not in found]
+    found |= intervals(use_case, missing, rows, score, cut) if missing else {}
+    metrics = {name: found[name] for name in names}
     binary = use_case.task == "binary"
-    calibrator = Calibrator(label, score) if binary and len(np.unique(label)) == 2 else None
+    calibrator = Calibrator.learned(label, score) if binary and len(np.unique(label)) == 2 else None
     return Promise(decision.number, metrics, len(label), int(label.sum()) if binary else None, calibrator)
+
+
+def _stored(registry: Registry, decision: Decision, cut: float) -> dict[str, Interval]:
+    """The intervals that the gate stored beside a decision; none where it is of an earlier release."""
+    if METRICS not in decision.evidence:
+        return {}
+    document = json.loads(registry.evidence(decision, METRICS))
+    threshold = 0.5 if document["threshold"] is None else document["threshold"]
+    return {name: Interval.from_document(one) for name, one in document["metrics"].items()} if threshold == cut else {}

@@ -195,7 +195,7 @@ def good() -> dict[str, Any]:
         **{f"{sluice}/serviceaccounts/{name}": {} for name in ("sluice-pipeline", "sluice-rollout", "sluice-server")},
         **{
             f"{sluice}/secrets/sluice-store-{role}": store
-            for role in ("preparer", "trainer", "gate", "rollout", "server")
+            for role in ("preparer", "trainer", "gate", "rollout", "server", "monitor", "keeper")
         },
         f"{sluice}/secrets/sluice-gate-key": {"data": {"gate.key": "eA==", "gate.pub": "eA=="}},
         f"{sluice}/configmaps/sluice-public-keys": {"data": {"gate.pub": "x"}},

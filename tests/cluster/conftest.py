@@ -30,8 +30,8 @@ Reach = Callable[[str, int], str]
 
 FIRST = ("test_apply.py", "test_pipeline.py", "test_endpoint.py")
 LAST = ("test_cluster_rollout.py", "test_cluster_ends.py")
-"""Overlays want the namespace free; the endpoint has the pipeline's champion; a rollout leaves servers that fill a small
-machine, and versions that no gate has seen."""
+"""Overlays want the namespace free; the endpoint has the pipeline's champion; a rollout leaves servers that fill a
+small machine, and versions that no gate has seen."""
 FAILED = pytest.StashKey[bool]()
 
 

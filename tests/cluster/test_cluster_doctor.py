@@ -13,7 +13,7 @@ from conftest import Apply
 from tools.cluster.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
-ROLES = ("preparer", "trainer", "gate", "rollout", "server")
+ROLES = ("preparer", "trainer", "gate", "rollout", "server", "monitor", "keeper")
 
 
 def doctor(cluster: Cluster, namespace: str, overlay: Path) -> tuple[int, dict[str, dict[str, str]]]:

@@ -13,12 +13,15 @@ import pytest
 from conftest import WaitFor
 from life import FAULTS, Answer, Life, champion_of, inject, quicken, signing_registry, variants, way_in
 from objects import is_ready
+from scipy.stats import binom
 from stack import NAMESPACE, Stack
 from test_kserve import inference_service
 
 from sluice.registry import Decision, Version
 from tools.cluster import gateway
 
+AIM = 0.01
+"""The largest share of requests hurt."""
 SETTINGS = ("--overlay", "/etc/sluice/settings/cluster.yaml")
 
 
@@ -96,7 +99,8 @@ def test_each_fault_takes_it_back_with_few_requests_hurt(life: Life, wait_for: W
     hurt = [one for one in during if _is_hurt(one, version, fault)]
     assert {one.status for one in during if one.version == champion.digest} == {200}
     print(f"\n{fault}: {_told(during, hurt)}; {decision.reason}")
-    assert len(hurt) <= 0.01 * len(during)
+    # Half of what is aimed at goes to it; of some hundred requests a few more may by chance.
+    assert len(hurt) <= binom.ppf(0.999, len(during), AIM)
 
 
 def test_a_shadow_meets_the_fault_and_no_request_is_hurt(life: Life, wait_for: WaitFor) -> None:
@@ -134,8 +138,8 @@ def test_freeze_gives_the_traffic_back_and_counts_as_nothing_against_it(life: Li
 def test_a_version_that_does_not_start_leaves_nothing_behind(life: Life, wait_for: WaitFor) -> None:
     """Its signature is another's, so that its server refuses it."""
     version, store = life.versions["forged"], life.registry.store
-    mine, other = (_signature(life, each) for each in (version, life.versions["good"]))
-    store.put(mine, store.get(other))
+    theirs = _signature(life, life.versions["champion"])
+    store.put(theirs.replace(life.versions["champion"].digest, version.digest), store.get(theirs))
     life.clear("forged")
     decision = ended(life, wait_for, version, "taken-back")
     assert "exit code 3" in decision.reason

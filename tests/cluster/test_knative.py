@@ -15,6 +15,17 @@ from tests.manifests.rendered import named, overlay
 from tools.cluster.kubectl import Kubectl
 
 OLD, NEW = "a" * 64, "b" * 64
+SERVING = "knative-serving"
+
+
+@pytest.fixture(autouse=True)
+def knatives_settings(apply: Apply) -> None:
+    """KServe asks Knative's own settings whether a service may start at no replicas."""
+    settings = {"name": "config-autoscaler", "namespace": SERVING}
+    apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SERVING}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": settings, "data": {}},
+    )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from conftest import Apply, WaitFor
 from objects import Object, pod
 
 from sluice.settings import UseCase, read_use_case
-from sluice_pipelines.packages import compile_training
+from sluice_pipelines.packages import compile_package
 from tests.cluster.kubeflow import manifest
 from tests.cluster.kubeflow.graph import Package, Step, Values
 from tools.cluster.kubectl import Kubectl, RefusedError
@@ -34,7 +34,7 @@ def use_case() -> UseCase:
 @pytest.fixture(scope="module")
 def steps(use_case: UseCase, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Object]:
     """The pods of the package's steps, for any namespace, by the step's executor."""
-    package = Package(compile_training(use_case, tmp_path_factory.mktemp("package")))
+    package = Package(compile_package(use_case, "training", tmp_path_factory.mktemp("package")))
     return {name: _pod(package, name) for name in package.spec["deploymentSpec"]["executors"]}
 
 

@@ -206,6 +206,14 @@ def test_the_recurring_run_has_the_clusters_settings() -> None:
     assert {**cluster, "data": {"source": "s3://sluice/raw"}} == recurring
 
 
+def test_training_and_monitoring_recur_one_at_a_time() -> None:
+    jobs = {each["metadata"]["name"]: each["spec"] for each in of_kind(rendered("examples/recurring-run"), "CronJob")}
+    assert set(jobs) == {"fraud-training", "fraud-monitoring"}
+    assert {job["concurrencyPolicy"] for job in jobs.values()} == {"Forbid"}
+    args = {name: job["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"] for name, job in jobs.items()}
+    assert [arg for arg in args["fraud-monitoring"] if arg not in args["fraud-training"]] == ["--pipeline=monitoring"]
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_render(name: str) -> None:
     for document in rendered(f"examples/{name}"):

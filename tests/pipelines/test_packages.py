@@ -10,20 +10,26 @@ import pytest
 import yaml
 
 from sluice.settings import UseCase, parse_use_case, read_use_case
+from sluice.watch.alibi.__main__ import TASKS
+from sluice.watch.door import QUIET
 from sluice_pipelines.packages import compile_packages
 
 FRAUD = Path(__file__).parents[2] / "use_cases" / "fraud.yaml"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def use_case() -> UseCase:
     return read_use_case(FRAUD)
 
 
-@pytest.fixture
-def package(use_case: UseCase, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    path, *_ = compile_packages(use_case, tmp_path)
-    spec, platform = yaml.safe_load_all(path.read_text())
+@pytest.fixture(scope="module")
+def compiled(use_case: UseCase, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return compile_packages(use_case, tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture(scope="module")
+def package(compiled: list[Path]) -> tuple[dict[str, Any], dict[str, Any]]:
+    spec, platform = yaml.safe_load_all(compiled[0].read_text())
     return spec, platform
 
 
@@ -77,8 +83,50 @@ def test_candidates_run_beside_each_other(package: Any, use_case: UseCase) -> No
     assert loop["iteratorPolicy"]["parallelismLimit"] == use_case.pipeline.parallel_candidates
 
 
-def test_there_are_packages_for_training_the_self_test_and_scoring(use_case: UseCase, tmp_path: Path) -> None:
-    names = [path.name for path in compile_packages(use_case, tmp_path)]
-    assert names == ["fraud-training.yaml", "fraud-gate-selftest.yaml", "fraud-scoring.yaml"]
-    spec = next(iter(yaml.safe_load_all((tmp_path / "fraud-scoring.yaml").read_text())))
+def test_there_is_a_package_for_each_pipeline(compiled: list[Path]) -> None:
+    names = ["training", "gate-selftest", "scoring", "monitoring"]
+    assert [path.name for path in compiled] == [f"fraud-{name}.yaml" for name in names]
+    spec = next(iter(yaml.safe_load_all(compiled[2].read_text())))
     assert set(spec["root"]["inputDefinitions"]["parameters"]) == {"source", "history", "settings"}
+
+
+@pytest.fixture(scope="module")
+def monitoring(compiled: list[Path]) -> dict[str, Any]:
+    return dict(next(iter(yaml.safe_load_all(compiled[3].read_text()))))
+
+
+def test_monitoring_trains_where_the_decision_says_so_under_the_name_that_it_gives(
+    monitoring: dict[str, Any], package: Any
+) -> None:
+    tasks = monitoring["root"]["dag"]["tasks"]
+    (condition,) = (task for name, task in tasks.items() if name.startswith("condition"))
+    said = condition["triggerPolicy"]["condition"]
+    assert said == "inputs.parameter_values['pipelinechannel--decide-retrain'] == 'yes'"
+    inner = monitoring["components"][condition["componentRef"]["name"]]["dag"]["tasks"]
+    assert _steps(inner) == _steps(package[0]["root"]["dag"]["tasks"])
+    given = inner["plan"]["inputs"]["parameters"]
+    assert given["settings"]["componentInputParameter"] == "pipelinechannel--decide-settings"
+    assert given["run_id"]["componentInputParameter"] == "pipelinechannel--decide-run"
+
+
+def test_monitoring_looks_anew_every_time_and_in_order(monitoring: dict[str, Any]) -> None:
+    tasks = monitoring["root"]["dag"]["tasks"]
+    assert {name: set(tasks[name].get("dependentTasks", [])) for name in _steps(tasks)} == {
+        **{"compact": set(), "gather": set(), "detect": {"gather"}},
+        **{"judge": {"gather", "detect"}, "decide": {"judge"}},
+    }
+    assert not [name for name in _steps(tasks) if tasks[name].get("cachingOptions", {}).get("enableCache")]
+
+
+def test_detectors_run_their_own_module_in_their_own_image(monitoring: dict[str, Any], use_case: UseCase) -> None:
+    container = executors(monitoring)["exec-detect"]["container"]
+    assert container["image"] == use_case.pipeline.alibi_image
+    assert container["command"] == ["python", "-m", "sluice.watch.alibi"]
+    assert container["args"][0] in TASKS
+    assert {each["name"]: each["value"] for each in container["env"]} == QUIET
+    others = {each["container"]["image"] for name, each in executors(monitoring).items() if name != "exec-detect"}
+    assert others == {use_case.pipeline.image}
+
+
+def _steps(tasks: dict[str, Any]) -> set[str]:
+    return {name for name in tasks if not name.startswith(("for-loop", "condition"))}

@@ -14,7 +14,8 @@ from sluice_pipelines.packages import compile_packages
 from sluice_pipelines.rights import ROLE
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("fraud-training", "fraud-gate-selftest", "fraud-scoring")
+PACKAGES = ("fraud-training", "fraud-gate-selftest", "fraud-scoring", "fraud-monitoring")
+SIGNS, VERIFIES = {"gate", "decide"}, {"score", "gather", "judge"}
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     return found
 
 
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Kubeflow's part of every package."""
+    paths = compile_packages(read_use_case(ROOT / "use_cases" / "fraud.yaml"), tmp_path_factory.mktemp("specs"))
+    return [next(iter(yaml.safe_load_all(path.read_text()))) for path in paths]
+
+
 def steps(packages: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
     return [step for package in packages.values() for step in package.items()]
 
@@ -48,20 +56,22 @@ def test_each_step_has_the_keys_of_its_role_alone(packages: dict[str, dict[str, 
         assert ROLE[name] in ROLES
 
 
-def test_each_step_has_the_authority_of_a_store_behind_tls(tmp_path: Path) -> None:
+def test_each_step_has_the_stores_authority_and_readers_of_raw_events_the_pseudonyms_secret(tmp_path: Path) -> None:
     changes = {"storage.ca": "/etc/sluice/ca/ca.crt", "pipeline.store_ca": "sluice-store-ca"}
+    changes |= {"data.pseudonym_key": "/etc/sluice/pseudonym/key", "pipeline.pseudonym_secret": "sluice-pseudonym"}
     use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml", changes)
+    with_secret = set()
     for path in compile_packages(use_case, tmp_path):
         _, platform = yaml.safe_load_all(path.read_text())
         for name, step in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].items():
             mounted = [(each["configMapName"], each["mountPath"]) for each in step["configMapAsVolume"]]
             assert ("sluice-store-ca", "/etc/sluice/ca") in mounted, name
+            with_secret |= {name.removeprefix("exec-")} if "sluice-pseudonym" in secrets(step) else set()
+    assert with_secret == {"ingest", "score", "gather"}
 
 
-def test_every_output_is_in_the_table_of_roles(packages: dict[str, dict[str, Any]], tmp_path: Path) -> None:
-    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml")
-    for path in compile_packages(use_case, tmp_path):
-        spec = next(iter(yaml.safe_load_all(path.read_text())))
+def test_every_output_is_in_the_table_of_roles(specs: list[dict[str, Any]]) -> None:
+    for spec in specs:
         for name, component in spec["components"].items():
             step = name.removeprefix("comp-")
             if "executorLabel" not in component:
@@ -70,25 +80,25 @@ def test_every_output_is_in_the_table_of_roles(packages: dict[str, dict[str, Any
             assert {f"{step}/{output}" for output in given} <= set(ROLES[ROLE[step]].gives), step
 
 
-def test_every_input_is_readable_for_the_role_of_its_step(tmp_path: Path) -> None:
-    use_case = read_use_case(ROOT / "use_cases" / "fraud.yaml")
-    for path in compile_packages(use_case, tmp_path):
-        spec = next(iter(yaml.safe_load_all(path.read_text())))
+def test_every_input_is_readable_for_the_role_of_its_step(specs: list[dict[str, Any]]) -> None:
+    for spec in specs:
         for step, output in _read(spec["root"]["dag"], spec["components"]):
             assert output in ROLES[ROLE[step]].takes, f"{step} reads {output}"
 
 
-def test_only_the_gates_step_has_the_gates_key(packages: dict[str, dict[str, Any]]) -> None:
-    with_key = [name for name, step in steps(packages) if "sluice-gate-key" in secrets(step)]
-    assert with_key == ["gate"]
+def test_only_steps_that_write_decisions_have_the_gates_key(packages: dict[str, dict[str, Any]]) -> None:
+    with_key = {name for name, step in steps(packages) if "sluice-gate-key" in secrets(step)}
+    assert with_key == SIGNS == {name for name, role in ROLE.items() if ROLES[role].decides} - {"gate-selftest"}
     (mount,) = packages["fraud-training"]["gate"]["secretAsVolume"]
     assert mount["mountPath"] == "/etc/sluice/keys"
     (public,) = packages["fraud-scoring"]["score"]["configMapAsVolume"]
     assert (public["configMapName"], public["mountPath"]) == ("sluice-public-keys", "/etc/sluice/keys")
+    with_public = {name for name, step in steps(packages) if "sluice-public-keys" in str(step.get("configMapAsVolume"))}
+    assert with_public == VERIFIES
 
 
 def test_only_materialise_has_the_password_of_redis(packages: dict[str, dict[str, Any]]) -> None:
-    assert [name for name, step in steps(packages) if "sluice-redis" in secrets(step)] == ["materialise"]
+    assert {name for name, step in steps(packages) if "sluice-redis" in secrets(step)} == {"materialise"}
 
 
 def test_steps_fit_the_restricted_standard_and_write_where_there_is_a_volume(
@@ -104,23 +114,27 @@ def test_steps_fit_the_restricted_standard_and_write_where_there_is_a_volume(
         assert labels["app.kubernetes.io/component"] == "pipeline"
 
 
-def _read(dag: dict[str, Any], components: dict[str, Any]) -> list[tuple[str, str]]:
-    """(step, producing step/output) of every artifact that a step takes, those from outside of a loop too."""
+def _read(
+    dag: dict[str, Any], components: dict[str, Any], outside: dict[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """(step, producing step/output) of every artifact that a step takes, those from outside of its part too.
+
+    Args:
+        outside: what the part's own inputs are.
+    """
     found = []
     for task in dag["tasks"].values():
-        step = task["componentRef"]["name"].removeprefix("comp-")
-        inputs = task.get("inputs", {}).get("artifacts", {})
-        made = {
-            name: f"{one['taskOutputArtifact']['producerTask']}/{one['taskOutputArtifact']['outputArtifactKey']}"
-            for name, one in inputs.items()
-            if "taskOutputArtifact" in one
-        }
-        inner = components[task["componentRef"]["name"]].get("dag")
-        if inner is None:
-            found += [(step, output) for output in made.values() if not output.startswith("for-loop")]
+        name = task["componentRef"]["name"]
+        made = {}
+        for key, one in task.get("inputs", {}).get("artifacts", {}).items():
+            if "componentInputArtifact" in one:
+                made[key] = (outside or {})[one["componentInputArtifact"]]
+            else:
+                output = one["taskOutputArtifact"]
+                made[key] = f"{output['producerTask']}/{output['outputArtifactKey']}"
+        inner = components[name].get("dag")
+        if inner is not None:
+            found += _read(inner, components, made)
             continue
-        for each in inner["tasks"].values():
-            given = each.get("inputs", {}).get("artifacts", {})
-            outside = [made[one["componentInputArtifact"]] for one in given.values() if "componentInputArtifact" in one]
-            found += [(each["componentRef"]["name"].removeprefix("comp-"), output) for output in outside]
+        found += [(name.removeprefix("comp-"), each) for each in made.values() if not each.startswith("for-loop")]
     return found

@@ -7,16 +7,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from kfp import dsl
 from servers import S3, minio_program, start_minio, without
 
 from sluice.errors import StoreError
 from sluice.features.historical import feature_rows
 from sluice.ingest import Ingested, ingest
+from sluice.ledger.layout import partition_of
+from sluice.ledger.tables import RESPONSES, encode
 from sluice.planning import plan_steps
 from sluice.promotion import gate_challenger
 from sluice.registry import Keys, Registry, open_registry, verify
@@ -26,11 +30,13 @@ from sluice.settings import UseCase, read_use_case
 from sluice.simulate import World, write_raw
 from sluice.splits.files import write_split
 from sluice.steps import silent
-from sluice.storage import open_store
+from sluice.storage import Store, open_store
 from sluice.storage.bucket import init_store
 from sluice.storage.roles import Places
 from sluice.storage.users import ensure_credentials, make_users
 from sluice.training.task import train_from_folders
+from sluice_components import compact, decide, gather, judge
+from sluice_pipelines.training import settings_json
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES: list[dict[str, Any]] = [
@@ -140,8 +146,31 @@ def test_the_whole_loop_goes_with_each_steps_keys(place: Place) -> None:
         assert lock is not None and lock.retain_until_date > _now()
 
 
+def test_monitoring_goes_with_each_steps_keys(place: Place) -> None:
+    settings, at, kept = settings_json(place.use_case), "2018-06-01T02:00:00+00:00", _now() - timedelta(days=1)
+    folder = place.folder / "monitoring"
+    (folder / "finding").mkdir(parents=True)
+    (folder / "finding" / "drift.json").write_text("null")
+    made = {name: dsl.Dataset(uri=str(folder / name)) for name in ("gathered", "window", "finding", "found", "report")}
+    with place.as_role("receiver"):
+        for when, name in ((datetime(2018, 5, 28, tzinfo=UTC), "old"), (kept, "a"), (kept, "b")):
+            _answer(open_store(place.use_case.storage), _version(place), when, name)
+    with place.as_role("monitor"):
+        gathering = {"gathered": made["gathered"], "window": made["window"]}
+        assert gather.gather.python_func(settings=settings, at=at, **gathering) == (at,)
+        judged = judge.judge.python_func(settings=settings, metrics=dsl.Metrics(), **made)
+    assert judged == (at, "thin")
+    with place.as_role("gate"):
+        told = dsl.Markdown(uri=str(folder / "told"))
+        assert decide.decide.python_func(settings=settings, at=at, asked=at, told=told)[0] == "no"
+    metrics = dsl.Metrics()
+    with place.as_role("keeper"):
+        compact.compact.python_func(settings=settings, metrics=metrics)
+    assert metrics.metadata == {"files before": 2, "files": 1, "removed partitions": 1}
+
+
 def test_no_other_role_decides_even_with_the_gates_key(place: Place) -> None:
-    for role in ("preparer", "server"):
+    for role in ("preparer", "server", "monitor"):
         with place.as_role(role), pytest.raises(StoreError, match="may not do this"):
             _registry(place).freeze(reason="not mine to say")
 
@@ -171,6 +200,22 @@ def _train(place: Place) -> None:
     written = place.s3.client.list_objects("sluice", prefix="checkpoints/", recursive=True, include_version=True)
     assert list(written), "the network keeps checkpoints while it trains"
     assert json.loads((place.folder / "network" / "candidate.json").read_text())["id"] == "network"
+
+
+def _answer(store: Store, version: str, when: datetime, name: str) -> None:
+    row = {"source": "http://pod/", "id": name, "time": when, "row": 0, "score": 0.5, "version": version}
+    table = pl.concat(
+        [RESPONSES.to_frame(), pl.DataFrame([row], schema_overrides={key: RESPONSES[key] for key in row})],
+        how="diagonal",
+    )
+    store.put(f"{partition_of('fraud', 'responses', version, when).prefix}/{name}.parquet", encode(table))
+
+
+def _version(place: Place) -> str:
+    with place.as_role("server"):
+        champion = _registry(place).champion()
+    assert champion is not None
+    return champion.digest
 
 
 def _registry(place: Place) -> Registry:

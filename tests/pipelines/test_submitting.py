@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from servers import certificate, free_port
+from typer.testing import CliRunner
 
 from sluice.errors import PipelineError
 from sluice.settings import UseCase, parse_use_case, read_use_case
 from sluice.storage import Store, open_store
-from sluice_pipelines.packages import compile_training
+from sluice_cli.main import app
+from sluice_pipelines.packages import compile_package
 from sluice_pipelines.publishing import fetch_package, publish_packages
-from sluice_pipelines.submitting import Kubeflow, commit_here, run_name, submit
+from sluice_pipelines.submitting import Kubeflow, commit_here, run_name, submit, under_way
 
 FRAUD = Path(__file__).parents[2] / "use_cases" / "fraud.yaml"
 TOKEN = "a-token"
@@ -36,6 +38,8 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         self.runs: list[dict[str, Any]] = []
+        self.experiments: list[dict[str, Any]] = []
+        self.earlier: list[dict[str, Any]] = []
         self.says: tuple[int, dict[str, Any]] = (200, {"run_id": "r1"})
         self.token = folder / "token"
         self.token.write_text(f"{TOKEN}\n")
@@ -45,7 +49,12 @@ class Place:
 
         class Api(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.answer(200, {"experiments": []} if "experiments" in self.path else {"multi_user": True})
+                if "/experiments" in self.path:
+                    self.answer(200, {"experiments": place.experiments})
+                elif "/runs" in self.path:
+                    self.answer(200, {"runs": place.earlier})
+                else:
+                    self.answer(200, {"multi_user": True})
 
             def do_POST(self) -> None:
                 sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -101,8 +110,34 @@ def test_a_run_carries_settings_account_and_a_name_that_tells_commit_and_data(pl
     assert parse_use_case(json.loads(run["runtime_config"]["parameters"]["settings"])) == use_case
 
 
+def test_monitoring_is_sent_with_its_own_package_and_parameters(place: Place, use_case: UseCase) -> None:
+    submit(use_case, place.kubeflow, pipeline="monitoring", commit=COMMIT)
+    (run,) = place.runs
+    assert run["display_name"] == "fraud monitoring, commit 0123456789ab"
+    assert set(run["runtime_config"]["parameters"]) == {"settings"}
+    assert '"name": "fraud-monitoring"' in json.dumps(run["pipeline_spec"])
+
+
+def test_a_monitoring_that_has_not_ended_is_found_and_no_second_one_is_started(
+    place: Place, use_case: UseCase, tmp_path: Path
+) -> None:
+    words = ["submit", str(FRAUD), "--pipeline", "monitoring", "--host", place.host, "--namespace", "team"]
+    words += ["--token-file", str(place.token), "--ca", str(place.ca), "--commit", COMMIT]
+    assert under_way(use_case, place.kubeflow, "monitoring") is None
+    place.experiments = [{"experiment_id": "e1", "display_name": "fraud"}]
+    place.earlier = [
+        {"run_id": "a", "display_name": "fraud monitoring, commit a", "state": "SUCCEEDED"},
+        {"run_id": "b", "display_name": "fraud training, commit b", "state": "RUNNING"},
+    ]
+    assert under_way(use_case, place.kubeflow, "monitoring") is None
+    place.earlier.append({"run_id": "c", "display_name": "fraud monitoring, commit c", "state": "RUNNING"})
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 0 and "nothing started: fraud monitoring, commit c" in " ".join(said.output.split())
+    assert place.runs == []
+
+
 def test_a_published_package_is_run_as_it_is(place: Place, use_case: UseCase, tmp_path: Path) -> None:
-    package = compile_training(use_case, tmp_path)
+    package = compile_package(use_case, "training", tmp_path)
     package.write_text(package.read_text().replace(use_case.pipeline.image, "registry.example/pipeline@sha256:0"))
     submit(use_case, place.kubeflow, package=package)
     assert "registry.example/pipeline@sha256:0" in json.dumps(place.runs[0]["pipeline_spec"])

@@ -39,6 +39,10 @@ THERE = {
     f"{RUN}/train/4/model/model.onnx": "model",
     f"{RUN}/select/5/challenger/version/model.onnx": "challenger",
     f"{RUN}/gate/6/verdict/sealed_scores.parquet": "verdict",
+    f"{RUN}/gather/7/gathered/known.parquet": "gathered",
+    f"{RUN}/detect/8/finding/drift.json": "finding",
+    f"{RUN}/judge/9/found/monitor.html": "found",
+    f"{STORE}/monitoring/fraud/windows/{'cd' * 32}/20260305T000000Z.json": "windows",
     f"{STORE}/checkpoints/d1/epoch-00001.npz": "checkpoint",
     BLOB: "blob",
     f"{STORE}/data/fraud/{'ab' * 32}.json": "registration",
@@ -47,7 +51,6 @@ THERE = {
     f"{STORE}/registry/fraud/runs/r1/started.json": "run",
     f"{STORE}/payloads/fraud/requests/any/2026-03-01/1.parquet": "payloads",
     f"{STORE}/registry/fraud/rollout/lease.json": "lease",
-    f"{STORE}/monitoring/fraud/windows/{'cd' * 32}/20260305T000000Z.json": "window",
     DECISION: "decision",
     "somebody/elses": "other",
 }
@@ -56,12 +59,17 @@ MAY_READ = {
     "trainer": {"train", "validation", "model", "checkpoint"},
     "gate": {
         *("history", "train", "validation", "sealed", "challenger"),
-        *("blob", "registration", "version", "signature", "run", "decision", "lease"),
+        *("blob", "registration", "version", "signature", "run", "decision", "lease", "windows"),
     },
     "rollout": {"blob", "version", "signature", "decision", "lease"},
     "server": {"blob", "version", "signature", "decision"},
     "receiver": set(),
-    "exporter": {"decision", "window"},
+    "monitor": {
+        *("events", "gathered", "finding", "blob", "version", "signature", "decision"),
+        *("payloads", "windows"),
+    },
+    "keeper": {"payloads"},
+    "exporter": {"decision", "windows"},
 }
 MAY_WRITE = {
     "preparer": {"history", "rows", "train", "validation", "sealed", "run"},
@@ -70,9 +78,11 @@ MAY_WRITE = {
     "rollout": {"signature", "decision", "lease"},
     "server": set(),
     "receiver": {"payloads"},
+    "monitor": {"gathered", "finding", "found", "windows"},
+    "keeper": {"payloads"},
     "exporter": set(),
 }
-MAY_DELETE = {"trainer": {"checkpoint"}, "rollout": {"lease"}}
+MAY_DELETE = {"trainer": {"checkpoint"}, "rollout": {"lease"}, "keeper": {"payloads"}}
 pytestmark = pytest.mark.minio
 
 
@@ -141,7 +151,7 @@ def test_a_role_writes_what_its_steps_write_and_nothing_else(place: Place, role:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_only_checkpoints_and_signs_of_life_are_deleted_by_whose_they_are(place: Place, role: str) -> None:
+def test_only_checkpoints_payloads_and_signs_of_life_are_deleted_by_whose_they_are(place: Place, role: str) -> None:
     store = place.store(role, "")
     for key, what in THERE.items():
         if what in MAY_DELETE.get(role, ()):
@@ -150,6 +160,16 @@ def test_only_checkpoints_and_signs_of_life_are_deleted_by_whose_they_are(place:
         else:
             with pytest.raises(StoreError, match="may not do this"):
                 store.delete(key)
+
+
+def test_what_the_keeper_takes_away_is_gone_with_its_versions(place: Place) -> None:
+    key = "payloads/fraud/responses/any/2026-03-02/1.parquet"
+    receiver, keeper = place.store("receiver"), place.store("keeper")
+    for data in (b"first", b"second"):
+        receiver.put(key, data)
+    keeper.purge(key)
+    left = place.s3.client.list_objects("sluice", prefix=f"{STORE}/{key}", include_version=True)
+    assert list(left) == []
 
 
 def test_a_rollout_takes_and_gives_back_its_claim_on_a_model_that_nobody_rolled_out_before(place: Place) -> None:
@@ -162,7 +182,7 @@ def test_a_rollout_takes_and_gives_back_its_claim_on_a_model_that_nobody_rolled_
 
 def test_a_place_in_the_log_cannot_be_taken_under_another_name(place: Place) -> None:
     """`registry/*/runs/*` would match these, were the log not denied."""
-    for role in ("preparer", "trainer", "server"):
+    for role in ("preparer", "trainer", "server", "monitor", "keeper"):
         store = place.store(role)
         for key in ("registry/fraud/log/runs/00000002.json", "registry/fraud/log/x/runs/y", "registry/fraud/log/x"):
             with pytest.raises(StoreError, match="may not do this"):

@@ -38,26 +38,32 @@ class Planted:
         """Let the champion answer the events of days `first` to `last` (not included)."""
         low, high = START + first * DAY, START + last * DAY
         rows = self.events.filter((pl.col("time") >= low) & (pl.col("time") < high))
-        for (day,), part in rows.group_by([pl.col("time").dt.date()]):
-            table = pl.DataFrame(
-                {
-                    "source": ["http://pod/"] * part.height,
-                    "id": part["id"],
-                    "time": part["time"] + timedelta(seconds=1),
-                    "row": [0] * part.height,
-                    "event_id": part["id"],
-                    "score": (1 - part["score"] if flip else part["score"]).cast(pl.Float32),
-                    "version": [self.version] * part.height,
-                },
-                schema_overrides={"time": pl.Datetime("us", "UTC"), "row": pl.Int32},
-            )
-            table = pl.concat([RESPONSES.to_frame(), table], how="diagonal")
-            values = pl.Series(FEATURES, [{"amount": float(a) * amount} for a in part["amount"]])
-            table = table.with_columns(values.cast(pl.Struct({"amount": pl.Float32})))
-            when = table["time"][0]
-            assert isinstance(when, datetime)
-            where = partition_of("fraud", "responses", self.version, when).prefix
-            self.registry.store.put(f"{where}/{day}.parquet", encode(table))
+        score = 1 - pl.col("score") if flip else pl.col("score")
+        log_answers(self.registry, self.version, rows.with_columns(score=score, amount=pl.col("amount") * amount))
+
+
+def log_answers(registry: Registry, version: str, rows: pl.DataFrame) -> None:
+    """Put answers of a version, a second after each event, into the ledger: `id`, `time`, `score`, `amount`."""
+    for (day,), part in rows.group_by([pl.col("time").dt.date()]):
+        table = pl.DataFrame(
+            {
+                "source": ["http://pod/"] * part.height,
+                "id": part["id"],
+                "time": part["time"] + timedelta(seconds=1),
+                "row": [0] * part.height,
+                "event_id": part["id"],
+                "score": part["score"].cast(pl.Float32),
+                "version": [version] * part.height,
+            },
+            schema_overrides={"time": pl.Datetime("us", "UTC"), "row": pl.Int32},
+        )
+        table = pl.concat([RESPONSES.to_frame(), table], how="diagonal")
+        values = pl.Series(FEATURES, [{"amount": float(a)} for a in part["amount"]])
+        table = table.with_columns(values.cast(pl.Struct({"amount": pl.Float32})))
+        when = table["time"][0]
+        assert isinstance(when, datetime)
+        where = partition_of("fraud", "responses", version, when).prefix
+        registry.store.put(f"{where}/{day}.parquet", encode(table))
 
 
 def planted(folder: Path, *, per_day: int = 120, days: int = 100, **settings: object) -> Planted:

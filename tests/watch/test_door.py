@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 WAITING = """#!/bin/sh
 exec {python} -c '
 import sys, time
-from sluice.watch.alibi.__main__ import end_with
+from sluice.processes import end_with
 end_with(int(sys.argv[1]))
 open("{mark}", "w").write(str(__import__("os").getpid()))
 time.sleep(60)' "$5"

@@ -12,11 +12,11 @@ from planted import DAY, LATE, NOW, START, Planted, planted
 from prometheus_client import CollectorRegistry
 from sklearn.metrics import average_precision_score
 
-from sluice.registry import why
+from sluice.registry import RunLog, why
 from sluice.report.monitor import write_monitor_files
 from sluice.watch.acting import act
 from sluice.watch.monitor import Watched, watch
-from sluice.watch.records import read_windows
+from sluice.watch.records import read_windows, record_window
 from sluice_serving.exporter.metrics import MonitorCollector
 from sluice_serving.exporter.reading import Reader
 
@@ -90,7 +90,19 @@ def test_two_fallen_windows_start_one_run_and_a_repeat_names_it_again(world: Pla
     repeated = act(world.registry, world.use_case, at=again.gathered.at)
     assert again.repeated and again.window == found.window
     assert (repeated.decision, repeated.run) == (acted.decision, acted.run)
-    assert len(read_windows(world.registry.store, "fraud", world.version)) == 2
+    at, acts = START + (FIRST + 28) * DAY, world.registry
+    next_week = {"start": found.gathered.span.end.isoformat(), "end": at.isoformat()}
+    record_window(acts.store, found.window | next_week)
+    assert act(acts, world.use_case, at=at).run == acted.run, "the next window waits for the run that was decided"
+    frozen = acts.freeze(reason="audit")
+    assert not act(acts, world.use_case, at=at).retrains
+    acts.unfreeze(reason=f"after {frozen.number}")
+    runs = RunLog(acts.store, "fraud", clock=lambda: NOW)
+    for attempt in range(3):
+        assert act(acts, world.use_case, at=at).run == acted.run
+        runs.start(data_version="", settings_digest="", seed=attempt, hyper_parameters={}, run_id=acted.run)
+    assert not act(acts, world.use_case, at=at).retrains, "it was begun three times and never ended"
+    assert len(read_windows(world.registry.store, "fraud", world.version)) == 3
     told = why(world.registry)["text"]
     assert f"The monitor started run {acted.run}" in told and "average precision" in told
 

@@ -23,7 +23,9 @@ from tools.cluster.places import MANIFESTS, PROGRAMS, ROOT, Home, home
 from tools.cluster.processes import start
 
 JOBSET, TRAINER = "jobset-system", "kubeflow-system"
-WEBHOOKS = {"jobset": "https://127.0.0.1:9444", "trainer": "https://127.0.0.1:9445"}
+OWN_NAME = f"kubeflow-trainer-controller-manager.{TRAINER}.svc"
+"""What Trainer writes into its certificate."""
+WEBHOOKS = {"jobset": "https://127.0.0.1:9444", "trainer": f"https://{OWN_NAME}:9445"}
 SECRET = "kubeflow-trainer-webhook-cert"
 KUBECONFIG = Path("/run/trainer.kubeconfig")
 CERTIFICATES = "k8s-webhook-server/serving-certs"
@@ -90,8 +92,15 @@ def main() -> None:
     for kind in ("crt", "key"):
         shutil.copy(place.keys / f"webhooks.{kind}", folder / "jobset" / CERTIFICATES / f"tls.{kind}")
     (folder / "jobset.yaml").write_text(json.dumps(CONFIGURATION))
+    _name_trainer(folder / "hosts")
     threading.Thread(target=_copy_certificate, args=(place,), daemon=True).start()
     start([_jobset(place), _trainer(place)], place)
+
+
+def _name_trainer(hosts: Path) -> None:
+    """To the API server, which asks by the name in the certificate, Trainer is on this machine."""
+    hosts.write_text(f"{Path('/etc/hosts').read_text().rstrip()}\n127.0.0.1 {OWN_NAME}\n")
+    subprocess.run(["mount", "--bind", hosts, "/etc/hosts"], check=True)
 
 
 def _jobset(place: Home) -> Part:

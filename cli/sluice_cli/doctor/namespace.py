@@ -45,7 +45,7 @@ def wanted_secrets(use_case: UseCase) -> dict[str, tuple[str, ...]]:
     pipeline = use_case.pipeline
     secrets: dict[str, tuple[str, ...]] = {}
     if pipeline.store_secrets:
-        roles = ("preparer", "trainer", "gate", "rollout", "server")
+        roles = ("preparer", "trainer", "gate", "rollout", "server", "monitor", "keeper")
         secrets |= {f"{pipeline.store_secrets}-{role}": STORE_KEYS for role in roles}
     if pipeline.gate_key:
         secrets[pipeline.gate_key] = ("gate.key", "gate.pub")

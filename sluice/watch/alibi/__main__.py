@@ -1,40 +1,48 @@
-"""`python -m sluice.watch.alibi TASK FOLDER CALLER`: one task over a folder of files; ends when its caller does."""
+"""`python -m sluice.watch.alibi TASK FOLDER [CALLER] [--into FOLDER]`: one task over a folder of files.
+
+What it finds lies in the folder, or in the one that `--into` names; with a caller's process id it ends when that does.
+"""
 
 from __future__ import annotations
 
-import ctypes
+import argparse
 import logging
-import os
-import signal
 import sys
 import warnings
 from importlib import import_module
 from pathlib import Path
 
+from sluice.processes import end_with
 from sluice.steps import step
 
 TASKS = ("drift", "explain")
-_PR_SET_PDEATHSIG = 1
 
 
-def main(task: str, folder: str, caller: str) -> None:
-    """Run `sluice.watch.alibi.<task>.run(folder, progress)`."""
-    end_with(int(caller))
+def main(arguments: list[str]) -> None:
+    """Run `sluice.watch.alibi.<task>.run(folder, into, progress)`."""
+    given = _arguments(arguments)
+    task, folder = given.task, given.folder
+    into = given.into or folder
+    if given.caller is not None:
+        end_with(given.caller)
     # The libraries warn of what they will not be able to do with packages that are not here; nothing of it is used.
     warnings.simplefilter("ignore")
     logging.getLogger("alibi_detect").setLevel(logging.ERROR)
     with step(task) as progress:
+        into.mkdir(parents=True, exist_ok=True)
         if task not in TASKS:
             raise ValueError(f"there is no task {task}: {', '.join(TASKS)}")
-        import_module(f"sluice.watch.alibi.{task}").run(Path(folder), progress)
+        import_module(f"sluice.watch.alibi.{task}").run(folder, into, progress)
 
 
-def end_with(caller: int) -> None:
-    """Be killed when the caller ends, however it ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != caller:
-        sys.exit("the caller is gone")
+def _arguments(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sluice.watch.alibi")
+    parser.add_argument("task")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("caller", type=int, nargs="?")
+    parser.add_argument("--into", type=Path)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

@@ -1,7 +1,8 @@
 """The task `drift`: a window of rows against the reference of the version that scored them.
 
-In the folder: `reference.parquet`, `window.parquet`, `request.json` (`schema`, `settings` of `watch`, `seed`).
-Written: `drift.json`, which `sluice.watch.drift` tells about.
+In the folder: `reference.parquet`, `window.parquet`, `request.json` (`schema`, `settings` of `watch`, `seed`, `test`).
+Written: `drift.json`, which `sluice.watch.drift` tells about; null where the request wants no
+test.
 
 One verdict, calibrated: the largest excess over what is usual, of all distances together, is compared with the same of
 windows that were drawn from the reference (`days`): max-T of Westfall and Young (1993). alibi-detect's p-values stand
@@ -32,13 +33,18 @@ from sluice.watch.alibi.judging import Judged, judged
 Floats = npt.NDArray[np.float64]
 
 
-def run(folder: Path, progress: Progress) -> None:
+def run(folder: Path, into: Path, progress: Progress) -> None:
     """Do the task over `folder`."""
     request = json.loads((folder / "request.json").read_text())
+    (into / "drift.json").write_bytes(digests.canonical_json(_found(folder, request, progress)))
+
+
+def _found(folder: Path, request: dict[str, Any], progress: Progress) -> dict[str, Any] | None:
+    if not request["test"]:
+        return None
     reference, window = (pl.read_parquet(folder / f"{name}.parquet") for name in ("reference", "window"))
     schema = FeatureSchema.from_document(request["schema"])
-    found = compared(Comparison(schema, reference, window, request["settings"], request["seed"]), progress)
-    (folder / "drift.json").write_bytes(digests.canonical_json(found))
+    return compared(Comparison(schema, reference, window, request["settings"], request["seed"]), progress)
 
 
 def compared(pair: Comparison, progress: Progress) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sluice.watch.alibi.files import EXPLANATIONS, INSTANCES, REQUEST, VECTORS
 from sluice.watch.alibi.predictor import Predictor, Resolved
 
 
-def run(folder: Path, progress: Progress) -> None:
+def run(folder: Path, into: Path, progress: Progress) -> None:
     """Do the task over `folder`. Each row has a budget of its own."""
     address = str(json.loads((folder / REQUEST).read_text())["predictor"])
     explaining = Explaining(folder)
@@ -34,7 +34,7 @@ def run(folder: Path, progress: Progress) -> None:
     finally:
         predictor.close()
     document = {"format": 1, "method": explaining.settings["method"], "explanations": found}
-    (folder / EXPLANATIONS).write_text(json.dumps(document, allow_nan=False))
+    (into / EXPLANATIONS).write_text(json.dumps(document, allow_nan=False))
 
 
 def _rows(folder: Path, explaining: Explaining, predictor: Predictor) -> Resolved:

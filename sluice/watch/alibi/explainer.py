@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from sluice.watch.alibi.__main__ import end_with
+from sluice.processes import end_with
 from sluice.watch.alibi.application import Application
 from sluice.watch.alibi.explaining import Explaining
 from sluice.watch.alibi.metrics import ExplainerMetrics
