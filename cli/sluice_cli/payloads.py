@@ -74,7 +74,7 @@ def admit(
     work: Work = WORK,
 ) -> None:
     """Let a caller write: prints its new token, whose SHA-256 alone is kept. An old one of that name ends."""
-    from sluice_serving.payloads.callers import admit as admit_caller
+    from sluice.payloads.callers import admit as admit_caller
 
     path = work / "payloads" / CALLERS
     typer.echo(admit_caller(path, name, model or None))

@@ -19,9 +19,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.ledger import Answers, answers
+from sluice.payloads.callers import admit
 from sluice.settings.operation import Storage
 from sluice.storage import Store, open_store
-from sluice_serving.payloads.callers import admit
 
 REQUEST, RESPONSE = "request", "response"
 QUICK: dict[str, Any] = {"flush_every": "200ms", "answer_within": "1s"}

@@ -15,13 +15,13 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from sluice.errors import SluiceError
+from sluice.payloads.callers import Callers
 from sluice.settings.payloads import Payloads
 from sluice.settings.reader import read_section
 from sluice.storage import Store, open_store
 from sluice_serving.environment import storage_from
 from sluice_serving.listening import listen
 from sluice_serving.payloads.application import Application
-from sluice_serving.payloads.callers import Callers
 from sluice_serving.payloads.metrics import ReceiverMetrics
 from sluice_serving.payloads.receiver import Receiver
 from sluice_serving.payloads.shipping import Shipper

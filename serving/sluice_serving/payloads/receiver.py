@@ -7,14 +7,13 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic, time_ns
 
 from sluice.errors import RequestError
+from sluice.payloads.events import Event
+from sluice.payloads.receiving import checked
 from sluice.settings.payloads import Payloads
-from sluice_serving.payloads.bodies import read_answer
-from sluice_serving.payloads.events import Event, MalformedError
 from sluice_serving.payloads.metrics import ReceiverMetrics
 from sluice_serving.payloads.seen import Seen, Unanswered
 from sluice_serving.payloads.spool import Spool, record, records
@@ -89,7 +88,7 @@ class Receiver:
         """
         if not self.alive:
             raise BusyError("the receiver does not write any more", HTTPStatus.SERVICE_UNAVAILABLE, 5)
-        self._check(model, event)
+        checked(model, event, self._settings.clock_skew)
         key = event.key
         waiting = self._waiting.get(key)
         if waiting is None and key in self._seen:
@@ -112,15 +111,6 @@ class Receiver:
         # Others may wait for the same event: a caller that goes away must not take it from them.
         if not await asyncio.shield(waiting):
             raise BusyError("the disk refuses to write", HTTPStatus.SERVICE_UNAVAILABLE, 5)
-
-    def _check(self, model: str, event: Event) -> None:
-        if event.time > datetime.now(UTC) + self._settings.clock_skew:
-            raise MalformedError("time", f"time: {event.time.isoformat()} is in the future", "set the sender's clock")
-        if event.kind == "responses":
-            answer = read_answer(event.data)
-            if answer.model != model:
-                hint = "correct the path of the logger's address: /models/MODEL"
-                raise MalformedError("model", f"model_name: {answer.model!a} answered, {model} is in the path", hint)
 
     def _make_room(self, size: int) -> None:
         if self._spool.size + self._bytes + size > self._settings.max_spool:
