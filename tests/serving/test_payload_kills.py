@@ -204,7 +204,7 @@ def test_a_full_disk_is_an_answer_and_the_events_before_it_stay(
 
 
 def test_keys_of_stored_events_are_kept_for_the_horizon_and_no_longer(tmp_path: Path) -> None:
-    from sluice_serving.payloads.seen import Seen, Unanswered
+    from sluice.payloads.seen import Seen, Unanswered
     from sluice_serving.payloads.spool import Spool
 
     spool = Spool(tmp_path / "spool", remember=3)

@@ -13,9 +13,9 @@ from time import monotonic, time_ns
 from sluice.errors import RequestError
 from sluice.payloads.events import Event
 from sluice.payloads.receiving import checked
+from sluice.payloads.seen import Seen, Unanswered
 from sluice.settings.payloads import Payloads
 from sluice_serving.payloads.metrics import ReceiverMetrics
-from sluice_serving.payloads.seen import Seen, Unanswered
 from sluice_serving.payloads.spool import Spool, record, records
 
 _TICK = 0.25
@@ -41,11 +41,20 @@ class _Taken:
 class Receiver:
     """Events go to the spool in groups: what came while the last group was synced is the next one.
 
-    Lives in one event loop; `sealed` is called when a segment is ready for the store.
+    Lives in one event loop; `sealed` is called when a segment is ready for the store, `durable` with each new event
+    once it is on the disk.
     """
 
-    def __init__(self, settings: Payloads, spool: Spool, metrics: ReceiverMetrics, sealed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Payloads,
+        spool: Spool,
+        metrics: ReceiverMetrics,
+        sealed: Callable[[], None],
+        durable: Callable[[str, Event], None] = lambda _model, _event: None,
+    ) -> None:
         self._settings, self._spool, self.metrics, self._sealed = settings, spool, metrics, sealed
+        self._durably = durable
         self._seen = Seen(settings.remember, spool.stored_keys())
         for segment in spool.sealed:
             for _, _, event in records(segment):
@@ -151,6 +160,8 @@ class Receiver:
                 followed = self._unanswered.get(taken.model) or self._follow(taken.model)
                 followed.note(taken.event.question, now, is_response=taken.event.kind == "responses")
             self._waiting.pop(taken.event.key).set_result(durable)
+            if durable:
+                self._durably(taken.model, taken.event)
 
     def _follow(self, model: str) -> Unanswered:
         within = self._settings.answer_within.total_seconds()
