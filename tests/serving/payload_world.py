@@ -36,6 +36,7 @@ class ReceiverProcess:
     storage: Storage
     keys: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=lambda: QUICK)
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = None
     address: str = ""
     token: str = ""
@@ -50,6 +51,7 @@ class ReceiverProcess:
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(dict(self.settings)))
         command = [sys.executable, "-m", "sluice_serving.payloads", "--spool", str(self.folder / "spool")]
         command += ["--callers", str(callers), "--settings", str(self.folder / "settings.yaml")]
+        command += self.options
         told = {
             "SLUICE_STORE_URL": self.storage.url,
             "SLUICE_STORE_ENDPOINT": self.storage.endpoint or "",

@@ -155,9 +155,9 @@ class Watching:
         if running or now - self._last < float(self._settings["pause"]) or self._lacking() is not None:
             return
         self._new, self._last = 0, now
-        self._judgement = self._judge.submit(self._judged, self._sample.read())
+        self._judgement = self._judge.submit(self._judged, self._sample.read(), self._sample.document()["end"])
 
-    def _judged(self, rows: list[Row]) -> None:
+    def _judged(self, rows: list[Row], end: str) -> None:
         with self._metrics.of(self._metrics.judging).time():
             try:
                 document = self._online.judged(rows)
@@ -167,8 +167,8 @@ class Watching:
                 return
         at = datetime.now(UTC)
         with self._state:
-            when = {"at": at.isoformat(), "first": instant(rows[0].time_us), "end": instant(rows[-1].time_us)}
-            self._latest, self._judgements = {**when, **document}, self._judgements + 1
+            self._latest = {"at": at.isoformat(), "first": instant(rows[0].time_us), "end": end, **document}
+            self._judgements += 1
             self._metrics.tell(document, at.timestamp())
 
     def _lacking(self) -> str | None:
