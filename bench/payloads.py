@@ -40,13 +40,13 @@ from rich.table import Table
 
 from sluice.ledger import answers, compact
 from sluice.ledger.tables import encode
+from sluice.payloads.callers import Callers, admit
+from sluice.payloads.events import Event
 from sluice.settings.operation import Storage
 from sluice.settings.payloads import Payloads
 from sluice.storage import open_store
 from sluice_serving.listening import listen
 from sluice_serving.payloads.application import Application
-from sluice_serving.payloads.callers import Callers, admit
-from sluice_serving.payloads.events import Event
 from sluice_serving.payloads.metrics import ReceiverMetrics
 from sluice_serving.payloads.rows import tables
 

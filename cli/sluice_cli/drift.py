@@ -1,8 +1,9 @@
-"""`sluice drift`: has the world moved since the champion was trained?"""
+"""`sluice drift` and `sluice drift-server`: has the world moved since the champion was trained?"""
 
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,9 @@ from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the verb."""
-    app.command()(drift)
+    """Register the verbs."""
+    for verb in (drift, drift_server):
+        app.command()(verb)
 
 
 def drift(
@@ -56,3 +58,32 @@ def drift(
     (target / "drift.json").write_text(json.dumps(found.document | {"version": fetched.digest}, indent=1))
     out.print(f"report {report}")
     raise typer.Exit({"quiet": 0, "drift": 3, "data-fault": 4}[found.verdict])
+
+
+def drift_server(
+    use_case: UseCaseFile,
+    overlay: Overlay = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one")] = 0,
+    store: Store = None,
+    work: Work = WORK,
+) -> None:
+    """Watch the champion's answers as they come, on this machine until Ctrl-C; see docs/drift-server.md.
+
+    It takes events from the callers of `sluice payloads admit`; `sluice payloads receive --forward` hands them on.
+    """
+    from sluice.watch.online import running_drift_server, write_drift_server
+    from sluice.watch.reference import read_reference
+    from sluice_cli.endpoint import fetch_champion
+    from sluice_cli.payloads import callers_file
+    from sluice_cli.people import registry_for
+
+    settings = load(use_case, overlay, store=store)
+    fetched = fetch_champion(settings, work)
+    servable, reference = fetched.servable(), read_reference(registry_for(settings), fetched.digest)
+    folder = work / "drift-server" / fetched.digest
+    write_drift_server(servable, reference, settings.watch, settings.payloads, folder)
+    with running_drift_server(folder, callers_file(work), port=port) as address:
+        out.print(f"answers of version {fetched.digest[:12]} of {settings.name} are watched at {address}")
+        out.print(f"  drift: {address}/v1/models/{settings.name}/drift     metrics: {address}/metrics")
+        while True:
+            time.sleep(3600)

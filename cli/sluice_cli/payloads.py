@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import polars as pl
@@ -36,6 +37,9 @@ def receive(
     use_case: UseCaseFile,
     overlay: Overlay = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any free one")] = 0,
+    forward: Annotated[
+        str | None, typer.Option(help="http://host:port of a drift server; token: SLUICE_PAYLOADS_FORWARD_TOKEN")
+    ] = None,
     store: Store = None,
     work: Work = WORK,
 ) -> None:
@@ -54,7 +58,8 @@ def receive(
             "--port",
             str(port),
         ]
-        command += ["--callers", str(place / CALLERS), "--settings", file.name]
+        command += ["--callers", str(callers_file(work)), "--settings", file.name]
+        command += ["--forward", forward] if forward else []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(settings)) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
@@ -74,11 +79,16 @@ def admit(
     work: Work = WORK,
 ) -> None:
     """Let a caller write: prints its new token, whose SHA-256 alone is kept. An old one of that name ends."""
-    from sluice_serving.payloads.callers import admit as admit_caller
+    from sluice.payloads.callers import admit as admit_caller
 
-    path = work / "payloads" / CALLERS
+    path = callers_file(work)
     typer.echo(admit_caller(path, name, model or None))
     typer.echo(f"{name} is in {path}; give the server this token as SLUICE_PAYLOADS_TOKEN", err=True)
+
+
+def callers_file(work: Path) -> Path:
+    """Who may send events on this machine: to the receiver, and to a drift server."""
+    return work / "payloads" / CALLERS
 
 
 def show(

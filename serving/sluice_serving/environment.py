@@ -13,6 +13,8 @@ STORE_ALLOW_HTTP, STORE_CA = "SLUICE_STORE_ALLOW_HTTP", "SLUICE_STORE_CA"
 REDIS, REDIS_TLS, REDIS_CA = "SLUICE_REDIS", "SLUICE_REDIS_TLS", "SLUICE_REDIS_CA"
 PAYLOADS_TOKEN = "SLUICE_PAYLOADS_TOKEN"
 """What names this server to the payload ledger's receiver."""
+FORWARD_TOKEN = "SLUICE_PAYLOADS_FORWARD_TOKEN"
+"""What names the receiver to whatever it hands events on to."""
 _YES, _NO = ("true", "1", "yes"), ("false", "0", "no", "")
 
 

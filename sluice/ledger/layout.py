@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -13,10 +12,6 @@ from sluice.storage import Store
 Kind = Literal["requests", "responses"]
 ROOT = "payloads"
 ANY_VERSION = "any"
-NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
-"""A model's name, as the settings allow it."""
-VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""What may stand for a version in a key: a digest, or another server's label."""
 
 
 @dataclass(frozen=True, order=True)

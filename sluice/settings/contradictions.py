@@ -210,6 +210,9 @@ def _windows_and_rules(s: Sections) -> Iterator[str]:
     window, rules = s["watch"].window, s["watch"].rules
     if window <= timedelta() or window % timedelta(days=1):
         yield "watch.window: a window is one or more whole days"
+    online = s["watch"].online.window
+    if online <= timedelta() or online % timedelta(days=1) or online >= s["watch"].reference:
+        yield "watch.online.window: one or more whole days, and fewer than watch.reference"
     if window >= s["watch"].reference:
         yield "watch.window: a window must be shorter than watch.reference"
     if rules.violated > rules.of:

@@ -18,8 +18,12 @@ class Payloads(Section):
     evidence: Literal["asked", "always"] = Field(
         "asked", description="`always`: V2 answers hold features, flags and names even when a caller asks for less."
     )
-    queue: int = Field(1000, ge=2, description="Events that a local server keeps for a receiver that is slow or away.")
-    senders: int = Field(4, ge=1, le=64, description="Connections of a local server to the receiver.")
+    queue: int = Field(
+        1000,
+        ge=2,
+        description="Events kept for a receiver that is slow or away: by a local server, and where they are handed on.",
+    )
+    senders: int = Field(4, ge=1, le=64, description="Connections to the receiver, and to where it hands events on.")
     max_event: ByteSize = Field("4MiB", validate_default=True, description="Largest event that the receiver takes.")
     max_waiting: int = Field(
         1000, ge=1, description="Events that wait for the disk at most; more are told to come again (429)."

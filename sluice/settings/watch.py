@@ -60,6 +60,36 @@ class Rules(Section):
     runs_a_week: int = Field(1, ge=0, description="Automatic training runs in any seven days; 0: none, only alerts.")
 
 
+class Outliers(Section):
+    """The outlier score of each answer: an isolation forest over the reference's rows."""
+
+    rate: float = Field(
+        0.01, gt=0, lt=0.5, description="Share of rows like the reference's that are called outliers: the threshold."
+    )
+    trees: int = Field(100, ge=1, description="Trees.")
+    sample: int = Field(256, ge=2, description="Rows that each tree is made from, at most.")
+    keep: int = Field(100, ge=1, description="Latest outliers that are shown.")
+
+
+class Online(Section):
+    """The drift server: the same detectors over a window that slides with the events."""
+
+    window: Duration = Field(
+        "1d",
+        validate_default=True,
+        description="Whole days up to the latest event that are judged together; until they are full nothing is.",
+    )
+    rows: int = Field(
+        20_000, ge=500, description="Rows of the window kept, at most; of more a uniform sample, the rest is counted."
+    )
+    every: int = Field(500, ge=1, description="New rows after which the window is judged again.")
+    pause: Duration = Field(
+        "1m", validate_default=True, description="And not sooner than this after the last judgement began."
+    )
+    queue: int = Field(10_000, ge=1, description="Events that wait to be looked at; when it is full the oldest go.")
+    outliers: Outliers = Outliers()
+
+
 class Watch(Section):
     """What is kept of training to compare with, when a window alarms, and what follows."""
 
@@ -90,5 +120,6 @@ class Watch(Section):
         description="A window is looked at so long after its end: the ledger holds it then.",
     )
     min_rows: int = Field(200, ge=1, description="Fewer answers in a window are not tested for drift.")
+    online: Online = Online()
     performance: Performance = Performance()
     rules: Rules = Rules()

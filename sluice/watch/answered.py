@@ -6,14 +6,12 @@ from datetime import datetime
 
 import polars as pl
 
-from sluice.features.schema import FIRST_KNOWN, MISSING, FeatureColumn, FeatureSchema
+from sluice.features.decoding import decoded
+from sluice.features.schema import FeatureSchema
 from sluice.ledger import answers
 from sluice.ledger.tables import FEATURES
 from sluice.settings import UseCase
 from sluice.storage import Store
-
-UNSEEN = "\0unseen"
-"""Stands for a category's values outside of the vocabulary, which the ledger does not tell apart."""
 
 
 def answered(
@@ -60,7 +58,7 @@ def feature_table(found: pl.DataFrame, schema: FeatureSchema) -> pl.DataFrame:
     """`event_time`, the schema's features (Float32; String for a category) and `score` of those answers that hold them.
 
     The ledger holds what the graph was given: a category's code becomes the value again, one that the vocabulary does
-    not have becomes `UNSEEN`.
+    not have becomes `sluice.features.decoding.UNSEEN`.
     """
     types: dict[str, pl.DataType | type[pl.DataType]] = {"event_time": pl.Datetime("us", "UTC")}
     types |= {c.name: pl.String if c.kind == "category" else pl.Float32 for c in schema.columns}
@@ -68,17 +66,8 @@ def feature_table(found: pl.DataFrame, schema: FeatureSchema) -> pl.DataFrame:
         return pl.DataFrame(schema={**types, "score": pl.Float32})
     held = found.filter(pl.col(FEATURES).is_not_null())
     names = {field.name for field in held.schema[FEATURES].fields}  # type: ignore[attr-defined]
-    features = [_feature(column) for column in schema.columns if column.name in names]
+    value = pl.col(FEATURES).struct
+    features = [decoded(column, value.field(column.name)) for column in schema.columns if column.name in names]
     absent = [pl.lit(None, types[name]).alias(name) for name in schema.names if name not in names]
     table = held.select("event_time", *features, *absent, pl.col("score").cast(pl.Float32))
     return table.select("event_time", *schema.names, "score").filter(pl.col("score").is_not_null())
-
-
-def _feature(column: FeatureColumn) -> pl.Expr:
-    value = pl.col(FEATURES).struct.field(column.name)
-    if column.kind == "number":
-        return value.cast(pl.Float32).fill_nan(None).alias(column.name)
-    names = {float(FIRST_KNOWN + i): name for i, name in enumerate(column.vocabulary)}
-    read = value.cast(pl.Float64).replace_strict(names, default=UNSEEN, return_dtype=pl.String)
-    absent = value.is_null() | (value == MISSING)
-    return pl.when(absent).then(None).otherwise(read).alias(column.name)

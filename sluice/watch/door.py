@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +19,7 @@ QUIET = {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
 """alibi-detect imports a library that speaks of others which are not there. The trees are small: threads that wait for
 each other on a busy machine cost more than they save."""
 _LAST_WORDS = 300
+_STOP_SECONDS = 35
 
 
 def interpreter(environment: Mapping[str, str] | None = None) -> Path:
@@ -59,6 +62,38 @@ def call(task: str, folder: Path, *, python: Path | None = None, progress: Progr
             raise WatchError(str(failure["message"]), str(failure["hint"]))
         if status != 0:
             raise WatchError(f"{task} ended with status {status}: {_last_words(errors)}", "see what the machine lacked")
+
+
+@contextmanager
+def server(module: str, folder: Path, options: Sequence[str], *, python: Path | None = None) -> Iterator[str]:
+    """The address of a server of the other environment while the block lasts; it is killed when this process ends.
+
+    Args:
+        module: it takes a folder, `options` and `--caller`, and says on standard output where it listens.
+
+    Raises:
+        WatchError: it does not start; its own words are on standard error.
+    """
+    command = [str(python or interpreter()), "-W", "ignore", "-m", module, str(folder), *options]
+    command += ["--caller", str(os.getpid())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            if not line:
+                name = module.rpartition(".")[2].replace("_", " ")
+                raise WatchError(f"the {name} did not start", "its own words stand above")
+            yield str(json.loads(line)["address"])
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _listen(process: subprocess.Popen[str], progress: Progress) -> dict[str, Any] | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +13,12 @@ from typing import Any
 import polars as pl
 
 from sluice import digests
-from sluice.errors import WatchError
 from sluice.features.schema import to_matrix
 from sluice.registry.servable import Servable
 from sluice.settings.explanations import Explanations
 from sluice.steps import Progress, silent
 from sluice.watch import door
 from sluice.watch.alibi.files import BACKGROUND, DOCUMENT, EXPLANATIONS, INSTANCES, REQUEST, VECTORS
-
-_STOP_SECONDS = 35
 
 
 @dataclass(frozen=True)
@@ -101,25 +96,9 @@ def running_explainer(folder: Path, predictor: str, *, port: int = 0, python: Pa
     Raises:
         WatchError: it does not start; its own words are on standard error.
     """
-    command = [str(python or door.interpreter()), "-W", "ignore", "-m", "sluice.watch.alibi.explainer", str(folder)]
-    command += ["--predictor", predictor, "--port", str(port), "--caller", str(os.getpid())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=door.environment()) as process:
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise WatchError("the explainer did not start", "its own words stand above")
-            yield str(json.loads(line)["address"])
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    options = ["--predictor", predictor]
+    with door.server("sluice.watch.alibi.explainer", folder, [*options, "--port", str(port)], python=python) as address:
+        yield address
 
 
 def _document(servable: Servable, settings: Explanations) -> dict[str, Any]:

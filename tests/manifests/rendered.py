@@ -22,6 +22,8 @@ LEDGER = "../examples/payload-ledger"
 """`standard` with the payload ledger, checked as an overlay is."""
 EXPLAINER = "../examples/explainer"
 """`standard` with an explainer, likewise."""
+DRIFT = "../examples/drift-server"
+"""`standard` with the payload ledger and a drift server behind it, likewise."""
 Document = dict[str, Any]
 
 

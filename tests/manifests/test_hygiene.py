@@ -7,9 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.rendered import EXPLAINER, LEDGER, MANIFESTS, OVERLAYS, Document, identity, of_kind, overlay, pods
+from tests.manifests.rendered import (
+    DRIFT,
+    EXPLAINER,
+    LEDGER,
+    MANIFESTS,
+    OVERLAYS,
+    Document,
+    identity,
+    of_kind,
+    overlay,
+    pods,
+)
 
-pytestmark = pytest.mark.parametrize("name", [*OVERLAYS, LEDGER, EXPLAINER])
+pytestmark = pytest.mark.parametrize("name", [*OVERLAYS, LEDGER, EXPLAINER, DRIFT])
 WRITABLE = {"emptyDir", "persistentVolumeClaim"}
 ALLOWED_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
 TOKEN_NEEDED = {"sluice-pipeline": "Kubeflow's launcher and Argo's executor talk to the API server"}

@@ -9,9 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.rendered import EXPLAINER, LEDGER, OVERLAYS, Document, Pod, identity, named, of_kind, overlay, pods
+from tests.manifests.rendered import (
+    DRIFT,
+    EXPLAINER,
+    LEDGER,
+    OVERLAYS,
+    Document,
+    Pod,
+    identity,
+    named,
+    of_kind,
+    overlay,
+    pods,
+)
 
-pytestmark = pytest.mark.parametrize("name", [*OVERLAYS, LEDGER, EXPLAINER])
+pytestmark = pytest.mark.parametrize("name", [*OVERLAYS, LEDGER, EXPLAINER, DRIFT])
 STEP = Pod(
     "a pipeline's step",
     {

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from sluice.ledger.layout import NAME
+from sluice.payloads.names import NAME
 from sluice.settings.payloads import Payloads
 from sluice_serving.payloads.__main__ import _parser, read_settings
 from tests.manifests.rendered import LEDGER, Pod, named, overlay, pods

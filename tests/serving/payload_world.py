@@ -19,9 +19,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.ledger import Answers, answers
+from sluice.payloads.callers import admit
 from sluice.settings.operation import Storage
 from sluice.storage import Store, open_store
-from sluice_serving.payloads.callers import admit
 
 REQUEST, RESPONSE = "request", "response"
 QUICK: dict[str, Any] = {"flush_every": "200ms", "answer_within": "1s"}
@@ -36,6 +36,7 @@ class ReceiverProcess:
     storage: Storage
     keys: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=lambda: QUICK)
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = None
     address: str = ""
     token: str = ""
@@ -50,6 +51,7 @@ class ReceiverProcess:
         (self.folder / "settings.yaml").write_text(yaml.safe_dump(dict(self.settings)))
         command = [sys.executable, "-m", "sluice_serving.payloads", "--spool", str(self.folder / "spool")]
         command += ["--callers", str(callers), "--settings", str(self.folder / "settings.yaml")]
+        command += self.options
         told = {
             "SLUICE_STORE_URL": self.storage.url,
             "SLUICE_STORE_ENDPOINT": self.storage.endpoint or "",

@@ -155,7 +155,7 @@ def test_too_many_at_once_are_told_to_come_again(tmp_path: Path) -> None:
 
 
 def test_a_torn_end_of_a_segment_is_left_out(tmp_path: Path) -> None:
-    from sluice_serving.payloads.events import read_event
+    from sluice.payloads.events import read_event
     from sluice_serving.payloads.spool import Spool, record, records
 
     headers = [(name.lower().encode(), value.encode()) for name, value in named(RESPONSE, "a").items()]
@@ -204,7 +204,7 @@ def test_a_full_disk_is_an_answer_and_the_events_before_it_stay(
 
 
 def test_keys_of_stored_events_are_kept_for_the_horizon_and_no_longer(tmp_path: Path) -> None:
-    from sluice_serving.payloads.seen import Seen, Unanswered
+    from sluice.payloads.seen import Seen, Unanswered
     from sluice_serving.payloads.spool import Spool
 
     spool = Spool(tmp_path / "spool", remember=3)
@@ -230,8 +230,8 @@ def test_keys_of_stored_events_are_kept_for_the_horizon_and_no_longer(tmp_path: 
 def test_a_segment_that_cannot_be_read_back_is_kept_and_holds_nothing_up(tmp_path: Path) -> None:
     from prometheus_client import CollectorRegistry
 
+    from sluice.payloads.events import Event
     from sluice.storage import open_store
-    from sluice_serving.payloads.events import Event
     from sluice_serving.payloads.metrics import ReceiverMetrics
     from sluice_serving.payloads.shipping import Shipper
     from sluice_serving.payloads.spool import Spool, record

@@ -218,7 +218,7 @@ def test_a_second_receiver_on_one_spool_is_refused(receiver: ReceiverProcess) ->
 
 
 def test_tokens_change_while_it_runs(tmp_path: Path) -> None:
-    from sluice_serving.payloads.callers import Callers, admit
+    from sluice.payloads.callers import Callers, admit
 
     path, now = tmp_path / "callers.yaml", [0.0]
     old = admit(path, "server", None)

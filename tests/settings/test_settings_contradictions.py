@@ -60,6 +60,7 @@ LABELS = {"data.columns.label_time": None}
             {"rollout": {"labels": {"enabled": True}}, "data.columns.event_id": None},
             "rollout.labels: labels find their answers by data.columns.event_id",
         ),
+        ({"watch.online.window": "12h"}, "watch.online.window: one or more whole days"),
         ({"features.online": {"store": "redis"}}, "features.online.address: Redis needs host:port"),
         ({"data.columns.values.known": {"column": "fraud"}}, "data.columns.values.known: the label must not be"),
         ({"data.columns.values.fraud_known_at": {}}, "data.columns.values.fraud_known_at: the label must not be"),

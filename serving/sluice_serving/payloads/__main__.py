@@ -15,13 +15,14 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from sluice.errors import SluiceError
+from sluice.payloads.callers import Callers
 from sluice.settings.payloads import Payloads
 from sluice.settings.reader import read_section
 from sluice.storage import Store, open_store
-from sluice_serving.environment import storage_from
+from sluice_serving.environment import FORWARD_TOKEN, storage_from
 from sluice_serving.listening import listen
 from sluice_serving.payloads.application import Application
-from sluice_serving.payloads.callers import Callers
+from sluice_serving.payloads.forwarding import Forwarder
 from sluice_serving.payloads.metrics import ReceiverMetrics
 from sluice_serving.payloads.receiver import Receiver
 from sluice_serving.payloads.shipping import Shipper
@@ -32,8 +33,8 @@ FAILED = 1
 ANSWER_WITHIN = timedelta(seconds=10)
 _KEPT_SECONDS = 90
 """A sender's connection may be quiet for this long: Go's client lets go of one after 90 s itself."""
-_GRACE_SECONDS, _SHIP_SECONDS = 10, 15.0
-"""After SIGTERM: for requests in flight, and for what is in the spool; the rest stays there."""
+_GRACE_SECONDS, _FORWARD_SECONDS, _SHIP_SECONDS = 10, 5.0, 15.0
+"""After SIGTERM: for requests in flight, for what is handed on, and for what is in the spool; the rest stays there."""
 
 
 def main(words: list[str]) -> int:
@@ -71,10 +72,15 @@ def read_settings(path: Path | None) -> Payloads:
 def _run(settings: Payloads, callers: Callers, store: Store, spool: Spool, given: argparse.Namespace) -> None:
     metrics = ReceiverMetrics(CollectorRegistry())
     shipper = Shipper(store, spool, metrics, Saying(sys.stderr))
-    receiver = Receiver(settings, spool, metrics, shipper.wake)
-    application = Application(
-        settings, receiver, callers, ships=lambda: shipper.alive, ends=lambda: shipper.finish(_SHIP_SECONDS)
-    )
+    forwarder = _forwarder(settings, metrics, given.forward)
+    receiver = Receiver(settings, spool, metrics, shipper.wake, *([forwarder.offer] if forwarder else []))
+
+    def end() -> None:
+        if forwarder is not None:
+            forwarder.close(_FORWARD_SECONDS)
+        shipper.finish(_SHIP_SECONDS)
+
+    application = Application(settings, receiver, callers, ships=lambda: shipper.alive, ends=end)
     listener = listen(given.host, given.port)
     config = uvicorn.Config(
         application,
@@ -95,6 +101,13 @@ def _run(settings: Payloads, callers: Callers, store: Store, spool: Spool, given
     uvicorn.Server(config).run([listener])
 
 
+def _forwarder(settings: Payloads, metrics: ReceiverMetrics, address: str | None) -> Forwarder | None:
+    if address is None:
+        return None
+    token = os.environ.get(FORWARD_TOKEN, "")
+    return Forwarder(address, token, metrics.registry, queue_size=settings.queue, senders=settings.senders)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sluice_serving.payloads", description="The payload ledger's receiver; store: SLUICE_STORE_URL …"
@@ -102,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--spool", type=Path, required=True, help="folder on a volume that outlives the process")
     parser.add_argument("--callers", type=Path, required=True, help="file of who may write; docs/payload-ledger.md")
     parser.add_argument("--settings", type=Path, help="YAML with what a use case has under `payloads`")
+    parser.add_argument(
+        "--forward",
+        metavar="URL",
+        help=f"http://host:port that durable events are handed on to; token: {FORWARD_TOKEN}",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0: a free one")
     return parser

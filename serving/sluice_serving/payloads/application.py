@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any
 
 import orjson
 from prometheus_client import generate_latest
 
 from sluice.errors import RequestError
-from sluice.ledger.layout import NAME
+from sluice.payloads.callers import Callers
+from sluice.payloads.events import MalformedError
+from sluice.payloads.receiving import CHALLENGE, Message, Receive, is_about_no_event, receive_event
 from sluice.settings.payloads import Payloads
-from sluice_serving.payloads.bodies import is_composed
-from sluice_serving.payloads.callers import Callers
-from sluice_serving.payloads.events import MalformedError, read_event
 from sluice_serving.payloads.receiver import BusyError, Receiver
 
-Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
-Receive = Callable[[], Awaitable[Message]]
 
 logger = logging.getLogger("sluice.payloads")
 _MODELS = "/models/"
-_DRAINED = 16
-"""A body up to this many times the limit is read and thrown away, so that its sender can read our answer."""
 
 
 class Application:
@@ -92,45 +86,13 @@ class Application:
         raise RequestError(f"{path} is not here", HTTPStatus.NOT_FOUND, "POST events to /models/MODEL")
 
     async def _take(self, model: str, scope: Message, receive: Receive) -> None:
-        headers = scope["headers"]
-        authorization = next((value for name, value in headers if name == b"authorization"), b"")
-        try:
-            if NAME.fullmatch(model) is None:
-                raise RequestError("the path names no model", HTTPStatus.NOT_FOUND, "POST to /models/MODEL")
-            caller = self._callers.name_of(authorization.decode("latin-1"), model)
-        except RequestError:
-            # Read, so that the answer can be read, and not kept.
-            await self._body(headers, receive, 0)
-            raise
-        body = await self._body(headers, receive, self._settings.max_event)
-        if body is None:
-            text = f"the event is larger than {self._settings.max_event} bytes"
-            raise RequestError(text, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "raise payloads.max_event")
+        caller, event = await receive_event(model, scope["headers"], receive, self._callers, self._settings.max_event)
         started = perf_counter()
-        event = read_event(headers, body)
-        if (not event.data and event.kind == "requests") or is_composed(model, event.data):
+        if is_about_no_event(model, event):
             self._metrics.ignored.labels(model).inc()
             return
         await self._receiver.take(model, caller, event)
         self._metrics.seconds.observe(perf_counter() - started)
-
-    async def _body(self, headers: list[tuple[bytes, bytes]], receive: Receive, largest: int) -> bytes | None:
-        """The whole body, None when it is larger than `largest`."""
-        drained = self._settings.max_event * _DRAINED
-        declared = next((value for name, value in headers if name == b"content-length"), b"0")
-        if int(declared) > drained:
-            return None
-        chunks, size, more = [], 0, True
-        while more and size <= drained:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise RequestError("the connection broke off", hint="send the event again")
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size <= largest:
-                chunks.append(chunk)
-            more = message.get("more_body", False)
-        return b"".join(chunks) if size <= largest else None
 
     async def _refuse(self, send: Send, error: RequestError) -> None:
         if isinstance(error, MalformedError):
@@ -140,7 +102,7 @@ class Application:
         if isinstance(error, BusyError):
             headers.append((b"retry-after", str(error.after).encode()))
         if error.status == HTTPStatus.UNAUTHORIZED:
-            headers.append((b"www-authenticate", b'Bearer realm="payload ledger"'))
+            headers.append((b"www-authenticate", CHALLENGE.encode()))
         await _send(send, error.status, _words(error.message, error.hint), headers)
 
 

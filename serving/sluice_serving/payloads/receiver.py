@@ -7,16 +7,15 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from http import HTTPStatus
 from time import monotonic, time_ns
 
 from sluice.errors import RequestError
+from sluice.payloads.events import Event
+from sluice.payloads.receiving import checked
+from sluice.payloads.seen import Seen, Unanswered
 from sluice.settings.payloads import Payloads
-from sluice_serving.payloads.bodies import read_answer
-from sluice_serving.payloads.events import Event, MalformedError
 from sluice_serving.payloads.metrics import ReceiverMetrics
-from sluice_serving.payloads.seen import Seen, Unanswered
 from sluice_serving.payloads.spool import Spool, record, records
 
 _TICK = 0.25
@@ -42,11 +41,20 @@ class _Taken:
 class Receiver:
     """Events go to the spool in groups: what came while the last group was synced is the next one.
 
-    Lives in one event loop; `sealed` is called when a segment is ready for the store.
+    Lives in one event loop; `sealed` is called when a segment is ready for the store, `durable` with each new event
+    once it is on the disk.
     """
 
-    def __init__(self, settings: Payloads, spool: Spool, metrics: ReceiverMetrics, sealed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Payloads,
+        spool: Spool,
+        metrics: ReceiverMetrics,
+        sealed: Callable[[], None],
+        durable: Callable[[str, Event], None] = lambda _model, _event: None,
+    ) -> None:
         self._settings, self._spool, self.metrics, self._sealed = settings, spool, metrics, sealed
+        self._durably = durable
         self._seen = Seen(settings.remember, spool.stored_keys())
         for segment in spool.sealed:
             for _, _, event in records(segment):
@@ -89,7 +97,7 @@ class Receiver:
         """
         if not self.alive:
             raise BusyError("the receiver does not write any more", HTTPStatus.SERVICE_UNAVAILABLE, 5)
-        self._check(model, event)
+        checked(model, event, self._settings.clock_skew)
         key = event.key
         waiting = self._waiting.get(key)
         if waiting is None and key in self._seen:
@@ -112,15 +120,6 @@ class Receiver:
         # Others may wait for the same event: a caller that goes away must not take it from them.
         if not await asyncio.shield(waiting):
             raise BusyError("the disk refuses to write", HTTPStatus.SERVICE_UNAVAILABLE, 5)
-
-    def _check(self, model: str, event: Event) -> None:
-        if event.time > datetime.now(UTC) + self._settings.clock_skew:
-            raise MalformedError("time", f"time: {event.time.isoformat()} is in the future", "set the sender's clock")
-        if event.kind == "responses":
-            answer = read_answer(event.data)
-            if answer.model != model:
-                hint = "correct the path of the logger's address: /models/MODEL"
-                raise MalformedError("model", f"model_name: {answer.model!a} answered, {model} is in the path", hint)
 
     def _make_room(self, size: int) -> None:
         if self._spool.size + self._bytes + size > self._settings.max_spool:
@@ -161,6 +160,8 @@ class Receiver:
                 followed = self._unanswered.get(taken.model) or self._follow(taken.model)
                 followed.note(taken.event.question, now, is_response=taken.event.kind == "responses")
             self._waiting.pop(taken.event.key).set_result(durable)
+            if durable:
+                self._durably(taken.model, taken.event)
 
     def _follow(self, model: str) -> Unanswered:
         within = self._settings.answer_within.total_seconds()

@@ -10,8 +10,8 @@ import polars as pl
 
 from sluice.ledger.layout import ANY_VERSION, Partition, partition_of
 from sluice.ledger.tables import FEATURES, REQUESTS, RESPONSES, once, together
-from sluice_serving.payloads.bodies import Answer, read_answer, read_question
-from sluice_serving.payloads.events import Event
+from sluice.payloads.bodies import Answer, read_answer, read_question
+from sluice.payloads.events import Event
 
 _CHUNK = 1000
 """Rows that are Python objects at a time; tables of them are a tenth as large."""

@@ -10,8 +10,8 @@ import polars as pl
 
 from sluice.errors import StoreError, first_line
 from sluice.ledger.tables import encode
+from sluice.payloads.events import MalformedError
 from sluice.storage import Store
-from sluice_serving.payloads.events import MalformedError
 from sluice_serving.payloads.metrics import ReceiverMetrics
 from sluice_serving.payloads.rows import tables
 from sluice_serving.payloads.spool import Spool, records

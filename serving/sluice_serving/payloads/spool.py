@@ -20,7 +20,7 @@ from typing import BinaryIO
 import orjson
 
 from sluice.errors import StoreError
-from sluice_serving.payloads.events import Event
+from sluice.payloads.events import Event
 
 _HEAD = struct.Struct("<II")
 _SEGMENT, _KEYS, _ASIDE = ".wal", ".keys", ".aside"

@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
     warnings.simplefilter("ignore")
     try:
         explaining = Explaining(given.folder)
-        listener = _listen(given.host, given.port)
+        listener = listen(given.host, given.port)
     except OSError as error:
         print(f"{error.filename or f'{given.host}:{given.port}'}: {error.strerror}", file=sys.stderr)
         return 1
@@ -61,7 +61,8 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server((host, port), family=family, backlog=128)
 

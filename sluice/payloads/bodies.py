@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import orjson
 
 from sluice.features.schema import COMPOSED
-from sluice.ledger.layout import VERSION
-from sluice_serving.payloads.events import MalformedError
+from sluice.payloads.events import MalformedError
+from sluice.payloads.names import VERSION
+from sluice.payloads.parsing import parsed
 
 FLAGS = ("unknown", "stale", "ahead", "repeated")
 _MOST_ROWS = 100_000
@@ -45,7 +45,7 @@ def read_answer(body: bytes) -> Answer:
         MalformedError: it is not an answer of a model server of Sluice.
     """
     try:
-        document = orjson.loads(body)
+        document = parsed(body)
     except ValueError:
         raise _wrong("the response is no JSON") from None
     if not isinstance(document, dict):
@@ -59,7 +59,7 @@ def read_answer(body: bytes) -> Answer:
 def read_question(body: bytes) -> list[datetime | None] | None:
     """One event time a row of a request's body, None where there is none; None when it cannot be read."""
     try:
-        document = orjson.loads(body)
+        document = parsed(body)
         if "inputs" in document:
             tensors = {tensor["name"]: tensor for tensor in document["inputs"]}
             count = int(next(iter(tensors.values()))["shape"][0])
@@ -74,7 +74,7 @@ def read_question(body: bytes) -> list[datetime | None] | None:
 def is_composed(model: str, body: bytes) -> bool:
     """Whether a body asks a model with features instead of events, or answers that: no event is behind it."""
     try:
-        document = orjson.loads(body)
+        document = parsed(body)
         if "model_name" in document:
             return bool(document["model_name"] == f"{model}{COMPOSED}")
         if "inputs" in document:
@@ -120,7 +120,7 @@ def _read_v2(document: dict[str, Any]) -> Answer:
         event_ids=ids,
         classes=None,
         # Without its names a feature is called by its place.
-        names=tuple(_texts(orjson.loads(names))) if names else tuple(str(place) for place in range(width)),
+        names=tuple(_texts(parsed(names))) if names else tuple(str(place) for place in range(width)),
         features=features,
         flags={name: list(map(bool, tensors[name]["data"])) if name in tensors else None for name in FLAGS},
         named={"unknown": None, "stale": None},

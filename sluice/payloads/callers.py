@@ -5,34 +5,38 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
 
 from sluice.errors import RequestError, SettingsError
-from sluice.settings.base import Section
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _LOOK_EVERY = 1.0
 _HINT = "send `Authorization: Bearer TOKEN`, or name and token in the address: http://NAME:TOKEN@host"
 
 
-class Caller(Section):
-    """Someone who may write."""
+@dataclass(frozen=True)
+class Caller:
+    """Someone who may write.
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="Stored beside each event.")
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the token, in hexadecimal digits.")
-    models: list[str] | None = Field(None, description="Models whose events they may write; null: every one.")
+    Attributes:
+        name: stored beside each event.
+        sha256: of the token, in hexadecimal digits.
+        models: whose events they may write; None: every one's.
+    """
 
-
-class CallersFile(Section):
-    """The file."""
-
-    callers: list[Caller]
+    name: str
+    sha256: str
+    models: tuple[str, ...] | None = None
 
 
 class Callers:
@@ -90,28 +94,60 @@ def read_callers(path: Path) -> dict[str, Caller]:
         SettingsError: the file cannot be read, or is wrong.
     """
     try:
-        found = CallersFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(str(path), [f"cannot be read: {error.strerror}"]) from None
-    except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        raise SettingsError(str(path), lines) from None
     except (yaml.YAMLError, UnicodeDecodeError):
         raise SettingsError(str(path), ["is no YAML"]) from None
-    return {caller.sha256: caller for caller in found.callers}
+    given = document.get("callers") if isinstance(document, dict) else None
+    if not isinstance(given, list) or set(document) != {"callers"}:
+        raise SettingsError(str(path), ["expected a list `callers`, and nothing else"])
+    problems = [line for place, each in enumerate(given) for line in _problems(f"callers.{place}", each)]
+    if problems:
+        raise SettingsError(str(path), problems)
+    return {each["sha256"]: _caller(each) for each in given}
+
+
+def _problems(where: str, given: Any) -> Iterator[str]:
+    """What is wrong with an entry of the file."""
+    if not isinstance(given, dict):
+        yield f"{where}: expected name, sha256 and models"
+        return
+    for key, pattern in (("name", _NAME), ("sha256", _SHA256)):
+        value = given.get(key)
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            yield f"{where}.{key}: expected text of the form {pattern.pattern}"
+    models = given.get("models")
+    if models is not None and not (isinstance(models, list) and all(isinstance(model, str) for model in models)):
+        yield f"{where}.models: expected a list of names"
+    for key in sorted(map(str, set(given) - {"name", "sha256", "models"})):
+        yield f"{where}.{key}: is not known"
+
+
+def _caller(given: dict[str, Any]) -> Caller:
+    models = given.get("models")
+    return Caller(given["name"], given["sha256"], None if models is None else tuple(models))
 
 
 def admit(path: Path, name: str, models: list[str] | None) -> str:
     """Add a caller to the file, or give one a new token; the token, which is stored nowhere."""
     token = secrets.token_urlsafe(32)
     known = read_callers(path).values() if path.exists() else ()
-    caller = Caller(name=name, sha256=hashlib.sha256(token.encode()).hexdigest(), models=models)
-    document = CallersFile(callers=[*(each for each in known if each.name != name), caller])
+    caller = Caller(name, hashlib.sha256(token.encode()).hexdigest(), None if models is None else tuple(models))
+    entry = _entry(caller)
+    if problems := list(_problems(name, entry)):
+        raise SettingsError(str(path), problems)
+    document = {"callers": [*(_entry(each) for each in known if each.name != name), entry]}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    part.write_text(yaml.safe_dump(document.model_dump(mode="json", exclude_none=True)), encoding="utf-8")
+    part.write_text(yaml.safe_dump(document), encoding="utf-8")
     part.replace(path)
     return token
+
+
+def _entry(caller: Caller) -> dict[str, Any]:
+    models = {} if caller.models is None else {"models": list(caller.models)}
+    return {"name": caller.name, "sha256": caller.sha256, **models}
 
 
 def _token(authorization: str) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,9 +13,8 @@ from http import HTTPStatus
 from typing import Any, Literal
 from urllib.parse import unquote
 
-import orjson
-
 from sluice.errors import RequestError
+from sluice.payloads.parsing import parsed
 
 KINDS: dict[str, Literal["requests", "responses"]] = {
     "org.kubeflow.serving.inference.request": "requests",
@@ -82,7 +82,7 @@ def read_event(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:
 
 def _structured(body: bytes) -> Event:
     try:
-        document = orjson.loads(body)
+        document = parsed(body)
     except ValueError:
         raise MalformedError("envelope", "the structured event is no JSON") from None
     if not isinstance(document, dict):
@@ -93,7 +93,9 @@ def _structured(body: bytes) -> Event:
         except (binascii.Error, TypeError, ValueError):
             raise MalformedError("envelope", "data_base64 is no base64") from None
     data = document.get("data")
-    return _event(document, data.encode() if isinstance(data, str) else b"" if data is None else orjson.dumps(data))
+    return _event(
+        document, data.encode() if isinstance(data, str) else b"" if data is None else json.dumps(data).encode()
+    )
 
 
 def _event(attributes: Mapping[str, Any], data: bytes) -> Event:

@@ -1,0 +1,48 @@
+"""A version and its reference, fetched and checked for a server whose environment holds no registry."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from sluice.errors import IntegrityError, SluiceError
+from sluice.registry.keys import Keys
+from sluice.registry.servable import Servable
+from sluice.watch.reference import read_reference
+from sluice_serving.arguments import CHAMPION, Source
+from sluice_serving.fetching import fetch, open_for_reading
+
+REFUSED, FAILED = 3, 1
+"""Exit codes: the version is not what digest or signature say; anything else."""
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """What is fetched, and where it goes."""
+    parser.add_argument("folder", type=Path, help="where it goes")
+    parser.add_argument("--model", required=True, help="the model's name in the store of SLUICE_STORE_URL …")
+    parser.add_argument("--version", default=CHAMPION, help="a version's digest; default: %(default)s")
+    parser.add_argument(
+        "--keys", type=Path, required=True, help="folder of the public keys (gate.pub) that are trusted"
+    )
+
+
+def with_reference(given: argparse.Namespace, write: Callable[[Servable, pl.DataFrame], None]) -> int:
+    """Fetch and check what `add_source` names, and write what a server needs of it; an exit code."""
+    try:
+        keys = Keys.open(given.keys)
+        source = Source(None, given.version, given.model, given.folder.parent)
+        registry = open_for_reading(source, keys, os.environ)
+        servable = fetch(registry, source.digest, source.work, keys)
+        write(servable, read_reference(registry, servable.digest))
+    except IntegrityError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except (SluiceError, OSError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    return 0

@@ -1,0 +1,43 @@
+"""`python -m sluice_serving.watched FOLDER --model M --version V --keys K`: fetch what a version is watched by.
+
+It runs before a drift server, whose environment holds no registry and trusts nothing but the folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from sluice.registry.servable import Servable
+from sluice.settings.payloads import Payloads
+from sluice.settings.reader import read_section
+from sluice.settings.watch import Watch
+from sluice.watch.online import write_drift_server
+from sluice_serving.referenced import add_source, with_reference
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m sluice_serving.watched", description="Before a drift server.")
+    add_source(parser)
+    parser.add_argument("--watch", type=Path, help="YAML file with what a use case has under watch")
+    parser.add_argument("--payloads", type=Path, help="YAML file with what a use case has under payloads")
+    return parser
+
+
+def main(words: list[str]) -> int:
+    """Fetch, check and write; the exit code says why that did not work."""
+    given = parser().parse_args(words)
+
+    def write(servable: Servable, reference: pl.DataFrame) -> None:
+        watch, payloads = read_section(given.watch, Watch), read_section(given.payloads, Payloads)
+        write_drift_server(servable, reference, watch, payloads, given.folder)
+
+    return with_reference(given, write)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
