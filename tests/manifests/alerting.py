@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from sluice.watch.alibi.drift_metrics import DriftMetrics
 from sluice.watch.alibi.metrics import ExplainerMetrics
 from sluice_serving.answers import Identity
 from sluice_serving.metrics import Metrics
@@ -72,6 +73,7 @@ def exported() -> dict[str, set[str]]:
     UpdaterMetrics(registry)
     ReceiverMetrics(registry).watch(lambda: 0.0, lambda: 0)
     ExplainerMetrics(registry)
+    DriftMetrics(registry, "fraud", "v1")
     found: dict[str, set[str]] = {"up": set(), "ALERTS": {"alertname", "alertstate"}}
     # A family without a series yet tells its labels nowhere else.
     for metric in registry._collector_to_names:

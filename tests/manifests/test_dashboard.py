@@ -92,6 +92,10 @@ def test_a_scrape_finds_a_port_of_every_pod_that_it_selects() -> None:
         ("standard", {"sluice-server", "sluice-updater", "sluice-exporter"}),
         ("knative", {"sluice-server", "sluice-updater", "sluice-exporter"}),
         ("../examples/payload-ledger", {"sluice-server", "sluice-updater", "sluice-exporter", "sluice-payload-ledger"}),
+        (
+            "../examples/drift-server",
+            {"sluice-server", "sluice-updater", "sluice-exporter", "sluice-payload-ledger", "sluice-drift-server"},
+        ),
         ("../examples/explainer", {"sluice-server", "sluice-updater", "sluice-exporter", "sluice-explainer"}),
     ):
         documents, scraped = overlay(folder), set()

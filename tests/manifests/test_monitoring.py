@@ -18,6 +18,7 @@ STATE = 'namespace="sluice", pod="u", service="fraud_v1", entity="card"'
 LEDGER = 'namespace="sluice", pod="p"'
 EXPLAINER = 'namespace="sluice", serving_kserve_io_inferenceservice="fraud", pod="e"'
 EXPORTER = 'namespace="sluice", pod="x", model="fraud"'
+WATCHER = 'namespace="sluice", pod="d", model="fraud", version="v1"'
 CHAMPION = f'{EXPORTER}, version="v1"'
 Series = dict[str, str]
 """Series by name and labels: promtool's values, one a minute from 0 on; `gone`: the series is not there."""
@@ -30,6 +31,7 @@ QUIET: Series = {
             ("p", "payload-ledger"),
             ("e", "explainer"),
             ("x", "exporter"),
+            ("d", "drift-server"),
         )
     },
     f'sluice_model_info{{{SERVER}, model="fraud", version="v1"}}': "1+0x120",
@@ -46,6 +48,8 @@ QUIET: Series = {
     # What a scrape leaves behind KServe's logger.
     f'sluice_payload_refused_total{{{LEDGER}, status="400"}}': "0+60x120",
     f"sluice_explainer_seconds_count{{{EXPLAINER}}}": "0+60x120",
+    f'sluice_drift_verdict{{{WATCHER}, verdict="drift"}}': "0+0x120",
+    f"sluice_drift_failures_total{{{WATCHER}}}": "0+0x120",
     f"sluice_monitor_store_up{{{EXPORTER}}}": "1+0x120",
     f"sluice_monitor_window_due_timestamp_seconds{{{CHAMPION}}}": "-3600+0x120",
     f'sluice_monitor_window_verdict{{{CHAMPION}, verdict="thin"}}': "0+0x120",
@@ -84,6 +88,8 @@ FAULTS: dict[str, Series] = {
     },
     "SluiceLedgerSegmentAside": {f"sluice_payload_aside_total{{{LEDGER}}}": "2+0x120"},
     "SluiceExplainerFails": {f'sluice_explainer_refused_total{{{EXPLAINER}, reason="predictor"}}': "0+20x120"},
+    "SluiceDriftComes": {f'sluice_drift_verdict{{{WATCHER}, verdict="drift"}}': "1+0x120"},
+    "SluiceDriftUnjudged": {f"sluice_drift_failures_total{{{WATCHER}}}": "0+1x120"},
     "SluiceDataFault": {f'sluice_monitor_column_broken{{{CHAMPION}, feature="amount"}}': "1+0x120"},
     "SluiceDrift": {f'sluice_monitor_violated{{{CHAMPION}, test="drift"}}': "1+0x120"},
     "SluicePerformanceFallen": {f'sluice_monitor_violated{{{CHAMPION}, test="performance"}}': "1+0x120"},
