@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from sluice.splits.files import write_split
 from sluice.steps import silent
 from sluice.training.task import train_from_folders
 from sluice.watch.acting import act
+from sluice.watch.records import read_windows
 
 ROOT = Path(__file__).parents[2]
 WORLD = World(days=78, cards=400, terminals=300)
@@ -109,6 +111,11 @@ def test_a_monitor_killed_in_the_training_that_it_started_starts_it_again_by_its
     assert chain["run"] == run and chain["verdict"]["kind"] == ended.status
     assert f"The monitor started run {run}" in story["text"]
     assert f"verdict: version {chain['verdict']['version'][:12]} {ended.status}" in story["text"]
+
+    (window,) = read_windows(place.registry.store, "fraud", decision.version)
+    (gate,) = (one for one in place.registry.log() if one.actor == "gate of run first" and one.kind == "promoted")
+    stored = json.loads(place.registry.evidence(gate, "sealed_metrics.json"))["metrics"]
+    assert window["performance"]["promised"] == stored["average_precision"], "what the gate found, not a figure like it"
 
     assert not act(place.registry, place.use_case, at=read_instant(AT, "at")).retrains, "it has ended"
 
