@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -24,10 +25,13 @@ from sluice.promotion import gate_challenger
 from sluice.registry import Registry, RunLog, open_registry, why
 from sluice.selection import select_challenger
 from sluice.settings import UseCase, read_use_case
+from sluice.settings.base import read_instant
 from sluice.simulate import World, write_raw
 from sluice.splits.files import write_split
 from sluice.steps import silent
 from sluice.training.task import train_from_folders
+from sluice.watch.acting import act
+from sluice.watch.records import read_windows
 
 ROOT = Path(__file__).parents[2]
 WORLD = World(days=78, cards=400, terminals=300)
@@ -108,8 +112,12 @@ def test_a_monitor_killed_in_the_training_that_it_started_starts_it_again_by_its
     assert f"The monitor started run {run}" in story["text"]
     assert f"verdict: version {chain['verdict']['version'][:12]} {ended.status}" in story["text"]
 
-    assert place.monitor().wait() in (0, 3), place.said()
-    assert "Training anew" not in place.said()
+    (window,) = read_windows(place.registry.store, "fraud", decision.version)
+    (gate,) = (one for one in place.registry.log() if one.actor == "gate of run first" and one.kind == "promoted")
+    stored = json.loads(place.registry.evidence(gate, "sealed_metrics.json"))["metrics"]
+    assert window["performance"]["promised"] == stored["average_precision"], "what the gate found, not a figure like it"
+
+    assert not act(place.registry, place.use_case, at=read_instant(AT, "at")).retrains, "it has ended"
 
 
 def _first_champion(use_case: UseCase, folder: Path) -> str:
