@@ -39,7 +39,8 @@ class FoundOutliers:
         if len(shown_ones):
             unusual = self._outliers.most_unusual(matrix[shown_ones])
             for place, feature in zip(shown_ones, unusual, strict=True):
-                self._latest.append(self._document(*rows[place], float(scores[place]), feature))
+                name, row = rows[int(place)]
+                self._latest.append(self._document(name, row, float(scores[place]), feature))
 
     def document(self) -> dict[str, Any]:
         """What was found since the start; the latest first."""
