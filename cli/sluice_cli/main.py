@@ -22,6 +22,7 @@ from sluice_cli import (
     pipeline,
     rollout,
     store,
+    timeline,
     updating,
 )
 from sluice_cli.console import errors
@@ -46,6 +47,7 @@ for group in (
     drift,
     explain,
     monitor,
+    timeline,
     store,
     doctor,
 ):

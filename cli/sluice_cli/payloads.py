@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -16,12 +11,9 @@ from rich.table import Table
 
 from sluice.ledger import answers, compact, expire
 from sluice.ledger.layout import partitions
-from sluice.settings import UseCase
 from sluice.storage import open_store
 from sluice_cli.console import out
 from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
-
-CALLERS = "callers.yaml"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,32 +32,18 @@ def receive(
     work: Work = WORK,
 ) -> None:
     """Take events for this use case's store until Ctrl-C; who may send them: `sluice payloads admit`."""
+    from sluice_cli.receiving import receiving
+
     settings = load(use_case, overlay, store=store)
-    place = work / "payloads"
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(settings.payloads.model_dump_json())
-        file.flush()
-        command = [
-            sys.executable,
-            "-m",
-            "sluice_serving.payloads",
-            "--spool",
-            str(place / "spool"),
-            "--port",
-            str(port),
-        ]
-        command += ["--callers", str(place / CALLERS), "--settings", file.name]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(settings)) as process:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if line:
-                address = json.loads(line)["address"]
-                out.print(f"the payload ledger takes events at {address}/models/{settings.name}")
-                out.print(f"  a server sends them with payloads.address: {address}; metrics: {address}/metrics")
-            try:
-                raise typer.Exit(process.wait())
-            except KeyboardInterrupt:
-                process.wait()
+    with receiving(settings, work / "payloads", port) as receiver:
+        out.print(f"the payload ledger takes events at {receiver.address}/models/{settings.name}")
+        out.print(
+            f"  a server sends them with payloads.address: {receiver.address}; metrics: {receiver.address}/metrics"
+        )
+        try:
+            raise typer.Exit(receiver.process.wait())
+        except KeyboardInterrupt:
+            receiver.process.wait()
 
 
 def admit(
@@ -74,6 +52,7 @@ def admit(
     work: Work = WORK,
 ) -> None:
     """Let a caller write: prints its new token, whose SHA-256 alone is kept. An old one of that name ends."""
+    from sluice_cli.receiving import CALLERS
     from sluice_serving.payloads.callers import admit as admit_caller
 
     path = work / "payloads" / CALLERS
@@ -127,14 +106,3 @@ def expire_days(
     for partition in gone:
         out.print(partition.prefix)
     out.print(f"removed {len(gone)} partitions that ended more than {keep.days} days ago")
-
-
-def _environment(settings: UseCase) -> dict[str, str]:
-    storage = settings.storage
-    told = {
-        "SLUICE_STORE_URL": storage.url,
-        "SLUICE_STORE_ENDPOINT": storage.endpoint or "",
-        "SLUICE_STORE_REGION": storage.region,
-        "SLUICE_STORE_ALLOW_HTTP": str(storage.allow_http).lower(),
-    }
-    return {**os.environ, **told}

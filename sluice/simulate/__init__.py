@@ -14,10 +14,20 @@ import numpy as np
 import polars as pl
 
 from sluice.simulate.fraud import change_amounts, commit_frauds
-from sluice.simulate.transactions import DAY_SECONDS, genuine_transactions
+from sluice.simulate.transactions import DAY_SECONDS, PLANE, genuine_transactions, homes
 from sluice.simulate.world import BrokenColumn, Change, FraudPattern, PriceRise, World
 
-__all__ = ["BrokenColumn", "Change", "FraudPattern", "PriceRise", "World", "simulate", "write_raw"]
+__all__ = [
+    "BrokenColumn",
+    "Change",
+    "FraudPattern",
+    "PriceRise",
+    "World",
+    "district",
+    "simulate",
+    "write_parts",
+    "write_raw",
+]
 
 PART_ROWS = 500_000
 
@@ -53,12 +63,28 @@ def simulate(world: World, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     return transactions, labels
 
 
+def district(world: World, seed: int, share: float) -> list[int]:
+    """The `share` of the cards whose homes lie nearest to the middle of the plane: neighbours, who go to few terminals.
+
+    Returns:
+        their ids, ascending; one at least.
+    """
+    away = np.abs(homes(world, seed) - PLANE / 2).max(axis=1)
+    nearest = np.argsort(away, kind="stable")[: max(1, round(share * world.cards))]
+    return sorted(int(card) for card in nearest)
+
+
 def write_raw(world: World, seed: int, folder: Path) -> Path:
     """Simulate and write Parquet parts (`part-0000.parquet` …) into a folder, which is returned.
 
     The same world and seed write the same bytes. Parts of an earlier, longer world are removed.
     """
     transactions, _ = simulate(world, seed)
+    return write_parts(transactions, folder)
+
+
+def write_parts(transactions: pl.DataFrame, folder: Path) -> Path:
+    """Write raw transactions as the parts of a folder, which is returned; parts that were there are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("part-*.parquet"):
         old.unlink()
