@@ -11,21 +11,18 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-
-import polars as pl
 
 from sluice.errors import DataError
 from sluice.features.online import OnlineFeatures
-from sluice.ingest import ingest
 from sluice.report.monitor import monitor_text
 from sluice.settings import UseCase
-from sluice.simulate import district, write_parts
 from sluice.steps import Progress
 from sluice.watch.acting import act
 from sluice.watch.monitor import watch
 from sluice.watch.records import latest_span
+from sluice_cli.coming import Coming, begin_source, grow, read_coming
 from sluice_cli.console import out, run_progress
 from sluice_cli.demo_world import DAY, Story, to_come
 from sluice_cli.endpoint import Endpoint, fetch_champion, running
@@ -59,30 +56,6 @@ class Diary:
         half = place / f".{DIARY}.part"
         half.write_text(json.dumps(asdict(self)))
         half.rename(place / DIARY)
-
-
-@dataclass(frozen=True)
-class Coming:
-    """What is to come, as ingest will map it: events, and all labels that arrive.
-
-    Attributes:
-        raw: the same events as the source has them.
-        events, labels: those that concern what the endpoint is asked about: its cards, and the terminals they go to.
-        asked: ids of the events that it is asked about.
-    """
-
-    raw: pl.DataFrame
-    events: pl.DataFrame
-    labels: pl.DataFrame
-    asked: frozenset[str]
-
-    def day(self, start: datetime) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-        """Raw rows, events, and labels that arrive, of the day from an instant on."""
-        raw, events = (part.filter(_within(name, start)) for part, name in ((self.raw, "time"), (self.events, TIME)))
-        return raw, events, self.labels.filter(_within("label_time", start))
-
-
-TIME = "event_time"
 
 
 @dataclass(frozen=True)
@@ -132,7 +105,7 @@ def live_weeks(weeks: Weeks) -> None:
         SluiceError: what a step of them raises; `make demo` goes on with the day that it failed on.
     """
     _prepare(weeks)
-    coming = _read_coming(weeks)
+    coming = _coming(weeks)
     token = admit(weeks.work / "payloads" / CALLERS, "demo", [weeks.settings.name])
     with receiving(weeks.settings, weeks.work / "payloads") as receiver:
         sent = 0
@@ -188,7 +161,7 @@ def _until_window_ends(weeks: Weeks, diary: Diary, coming: Coming, endpoint: End
         while True:
             start = story.today + diary.days * DAY
             raw, events, labels = coming.day(start)
-            _grow(weeks.source, raw, start)
+            grow(weeks.source, raw, start)
             played = play(
                 weeks.settings,
                 endpoint.address,
@@ -248,49 +221,24 @@ def _prepare(weeks: Weeks) -> None:
         half = weeks.place / ".online.part"
         shutil.rmtree(half, ignore_errors=True)
         shutil.copytree(weeks.online, half).rename(weeks.state)
-    if not weeks.source.exists():
-        half = weeks.source.with_name(f".{weeks.source.name}.part")
-        known = _parts(weeks.data).filter(pl.col("time") < weeks.story.today)
-        write_parts(known, half).rename(weeks.source)
+    begin_source(weeks.story, weeks.data, weeks.source)
 
 
-def _read_coming(weeks: Weeks) -> Coming:
-    later, story = to_come(weeks.data), weeks.story
-    data = weeks.settings.data.model_copy(update={"source": str(later), "start": None})
+def _coming(weeks: Weeks) -> Coming:
+    story = weeks.story
     with out.status("what is to come"):
-        found = ingest(weeks.settings.model_copy(update={"data": data}), now=datetime.now(UTC))
-    cards = [str(card) for card in district(story.world(), weeks.world, story.share)]
-    own = pl.col("card").is_in(cards)
-    shops = found.events.filter(own).get_column("terminal").unique()
-    near = own | pl.col("terminal").is_in(shops.implode())
-    events = found.events.filter((pl.col(TIME) >= story.today) & near)
-    asked = events.filter(own).get_column("event_id")
+        coming = read_coming(story, weeks.settings, weeks.data, weeks.world)
     out.print(
-        f"{story.weeks} are lived by {len(cards):,} of the cards, those of one district, and the {len(shops):,} "
-        f"terminals that they go to: {len(asked):,} of the transactions are asked about, all others happen too. "
-        f"From {story.changed:%d %b} on prices are {story.factor:g} times what they were."
+        f"{coming.cards:,} of the cards, those of one district, and the {coming.terminals:,} terminals "
+        f"that they go to: {len(coming.asked):,} of {coming.raw.height:,} transactions are asked about, "
+        f"all others happen too. From {story.changed:%d %b} on prices are {story.factor:g} times what they were."
     )
-    return Coming(_parts(later), events, found.labels.filter(near), frozenset(asked))
-
-
-def _parts(folder: Path) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(path) for path in sorted(folder.glob("part-*.parquet"))])
-
-
-def _grow(source: Path, raw: pl.DataFrame, day: datetime) -> None:
-    """A file more in the source, seen by nobody before it is whole."""
-    half = source.with_name(f".{source.name}.day")
-    raw.write_parquet(half, compression="zstd", compression_level=1)
-    half.rename(source / f"part-{day:%Y-%m-%d}.parquet")
+    return coming
 
 
 def _window_ends(settings: UseCase, midnight: datetime) -> bool:
     watched = settings.watch
     return latest_span(midnight + watched.settle, watched.window, watched.settle).end == midnight
-
-
-def _within(column: str, start: datetime) -> pl.Expr:
-    return (pl.col(column) >= start) & (pl.col(column) < start + timedelta(days=1))
 
 
 @contextmanager
@@ -301,6 +249,6 @@ def _days() -> Iterator[Progress]:
 
 def _of_day(listen: Progress, start: datetime) -> Progress:
     def progress(step: str, done: int, total: int, note: str = "") -> None:
-        listen(step, done, total, f"{start:%d %b}: transactions")
+        listen(step, done, total, note or f"{start:%d %b}: transactions")
 
     return progress

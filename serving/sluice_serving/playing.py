@@ -6,7 +6,7 @@ state that an update before it has changed; then all that wait are asked in one 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ def play(
     asked: Collection[str],
     online: Updater,
     most: int,
+    heard: Callable[[list[dict[str, Any]]], None] | None = None,
     progress: Progress = silent,
 ) -> Played:
     """Ask about some of the events when they arrive, and apply all of them, and the labels, to state.
@@ -52,13 +53,14 @@ def play(
         asked: ids of the events that the endpoint is asked about.
         online: the state that the endpoint reads.
         most: rows of one request, at most.
+        heard: gets the predictions of each request.
 
     Raises:
         RequestError: the endpoint refuses a request or does not answer.
     """
     asked = set(asked)
     ids = events.get_column("event_id").to_list()
-    lane = _Lane(use_case, endpoint, events, labels, online)
+    lane = _Lane(use_case, endpoint, events, labels, online, heard)
     total, updates = sum(one in asked for one in ids), 0
     try:
         for step in steps_of(use_case, events, labels):
@@ -78,9 +80,15 @@ class _Lane:
     """Questions and updates that wait."""
 
     def __init__(
-        self, use_case: UseCase, endpoint: str, events: pl.DataFrame, labels: pl.DataFrame, online: Updater
+        self,
+        use_case: UseCase,
+        endpoint: str,
+        events: pl.DataFrame,
+        labels: pl.DataFrame,
+        online: Updater,
+        heard: Callable[[list[dict[str, Any]]], None] | None,
     ) -> None:
-        self._events, self._labels, self._online = events, labels, online
+        self._events, self._labels, self._online, self._heard = events, labels, online, heard
         self._bodies = instances_of(use_case, events)
         self._client = Client(endpoint, use_case.name)
         self._waiting: list[dict[str, Any]] = []
@@ -107,7 +115,9 @@ class _Lane:
     def settle(self) -> None:
         """Ask what waits, then apply what waits."""
         if self._waiting:
-            self._client.predict(orjson.dumps({"instances": self._waiting}))
+            answer = self._client.predict(orjson.dumps({"instances": self._waiting}))
+            if self._heard is not None:
+                self._heard(answer["predictions"])
             self.requests += 1
             self._waiting = []
         events, labels = self._due

@@ -122,7 +122,8 @@ def _short_verdict(act: Act) -> str:
         return act.decision.reason
     if act.verdict is None:
         return "a training run that the gate has not judged"
-    return f"version {short(act.verdict['version'])} was {act.verdict['kind']} by the gate: {act.verdict['reason']}"
+    because = f": {act.verdict['reason']}" if act.verdict["reason"] else ""
+    return f"version {short(act.verdict['version'])} was {act.verdict['kind']} by the gate{because}"
 
 
 def _when(act: Act) -> str:

@@ -41,8 +41,8 @@ MARKS = {
     "kept": drawing.RUNGS[1],
 }
 """What is marked, and its colour: the world changed, the monitor found something, told it, trained, all is well."""
-_ROOM = 140
-"""Pixels that a mark's words take."""
+_LETTER, _ALONE, _ROW = 7, 24, 22
+"""Pixels of a letter of a mark's words, of a mark without words, and the height of a row of marks."""
 
 
 def drawn(timeline: Timeline, marks: Sequence[Mark], title: str, *, width: int) -> Chart:
@@ -77,36 +77,52 @@ class _Life:
 
     def _rules(self, *, numbers: bool = False) -> list[Chart]:
         """A line at each mark; above the first plot its number and, where there is room, its words."""
-        found = [
-            {"at": _iso(mark.at), "number": str(i), "kind": mark.kind, "text": mark.text, "right": self._is_right(mark)}
-            for i, mark in enumerate(self._marks, 1)
-        ]
-        if not found:
-            return []
-        base = alt.Chart(drawing.rows(found)).encode(x=self._x("at"))
-        colour = alt.Color("kind:N", scale=alt.Scale(domain=list(MARKS), range=list(MARKS.values())), legend=None)
-        lines = [base.mark_rule(strokeWidth=1.4, strokeDash=[3, 3], opacity=0.8).encode(color=colour)]
-        if not numbers:
-            return lines
-        up = alt.value(-12)
-        lines.append(base.mark_point(shape="circle", filled=True, size=270, opacity=1).encode(y=up, color=colour))
-        lines.append(base.mark_text(fontSize=11, fontWeight="bold", color=drawing.PAPER).encode(y=up, text="number:N"))
-        if self._width >= WIDE:
-            for right, align, dx in (("datum.right", "right", -13), ("!datum.right", "left", 13)):
-                words = base.transform_filter(right).mark_text(fontSize=12, align=align, dx=dx, color=drawing.INK)
-                lines.append(words.encode(y=up, text="text:N"))
-        return lines
+        layers = []
+        for i, (mark, row) in enumerate(zip(self._marks, self._mark_rows(), strict=True), 1):
+            base = alt.Chart(drawing.rows([{"at": _iso(mark.at), "number": str(i), "text": mark.text}]))
+            base, colour, up = base.encode(x=self._x("at")), MARKS[mark.kind], alt.value(-12 - _ROW * row)
+            layers.append(base.mark_rule(strokeWidth=1.4, strokeDash=[3, 3], opacity=0.8, color=colour))
+            if numbers:
+                layers.append(base.mark_point(filled=True, size=270, opacity=1, color=colour).encode(y=up))
+                number = base.mark_text(fontSize=11, fontWeight="bold", color=drawing.PAPER)
+                layers.append(number.encode(y=up, text="number:N"))
+            if numbers and self._width >= WIDE:
+                words = base.mark_text(fontSize=12, color=drawing.INK, align="left", dx=13)
+                if self._turns(mark):
+                    words = base.mark_text(fontSize=12, color=drawing.INK, align="right", dx=-13)
+                layers.append(words.encode(y=up, text="text:N"))
+        return layers
 
-    def _is_right(self, mark: Mark) -> bool:
-        """Whether a mark's words have no room on its right."""
+    def _left(self, mark: Mark) -> float:
+        """Pixels from the plot's left edge."""
         since, at = self._timeline.since, self._timeline.at
-        return (at - mark.at) / (at - since) * self._width < _ROOM
+        return (mark.at - since) / (at - since) * self._width
+
+    def _room(self, mark: Mark) -> float:
+        """Pixels that a mark takes, with its words where there is room for words."""
+        return _ALONE + (_LETTER * len(mark.text) if self._width >= WIDE else 0)
+
+    def _turns(self, mark: Mark) -> bool:
+        """Whether its words stand on its left: on the right they would leave the plot."""
+        return self._left(mark) + self._room(mark) > self._width + _ALONE
+
+    def _mark_rows(self) -> list[int]:
+        """The row above the plot that each mark is written in: 0 is the lowest, none covers another."""
+        rows: list[int] = []
+        ends: list[float] = []
+        for mark in self._marks:
+            left, room = self._left(mark), self._room(mark)
+            start, end = (left - room, left + _ALONE) if self._turns(mark) else (left, left + room)
+            row = next((row for row, taken in enumerate(ends) if taken <= start), len(ends))
+            ends[row : row + 1] = [end]
+            rows.append(row)
+        return rows
 
     def performance(self, title: str) -> Chart:
         """Each event day with its interval, the mature weeks together, and what the gate promised of each version."""
-        colour = alt.Color(
-            "who:N", scale=self._versions(), legend=alt.Legend(columns=2, symbolType="circle", offset=30)
-        )
+        above = 20 + _ROW * (max(self._mark_rows(), default=0) + 1)
+        legend = alt.Legend(columns=2, symbolType="stroke", symbolOpacity=1, offset=above)
+        colour = alt.Color("who:N", scale=self._versions(), legend=legend)
         y = self._y("value", title)
         layers = [*self._arriving(), *self._promises(y)]
         points = [point for chapter in self._timeline.chapters for point in self._points(chapter)]
@@ -160,7 +176,7 @@ class _Life:
         if not bands:
             return []
         base = alt.Chart(drawing.rows(bands)).encode(x=self._x("start"), x2="end:T")
-        colour = alt.Color("who:N", scale=self._versions(), legend=None)
+        colour = alt.Color("who:N", scale=self._versions())
         band = base.mark_rect(opacity=0.13).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
         return [band, base.mark_rule(strokeWidth=1.6, strokeDash=[7, 4]).encode(y=y, color=colour)]
 
@@ -189,7 +205,9 @@ class _Life:
         if not parts:
             return None
         scale = alt.Scale(domain=shown, range=[drawing.NEGATIVE, *drawing.RUNGS[1:], drawing.RUNGS[0]][: len(shown)])
-        colour = alt.Color("feature:N", scale=scale, legend=alt.Legend(columns=4 if self._width > 500 else 2))
+        colour = alt.Color(
+            "feature:N", scale=scale, legend=alt.Legend(columns=4 if self._width > 500 else 2, symbolType="stroke")
+        )
         y = self._y("distance", "distance")
         base = alt.Chart(drawing.rows(parts)).encode(x=self._x("start"), x2="end:T", color=colour)
         usual = base.mark_rule(strokeWidth=1.2, strokeDash=[2, 3], opacity=0.8).encode(y=alt.Y("usual:Q"))

@@ -95,6 +95,16 @@ def test_page_and_picture_need_nothing_but_themselves(told: Timeline, tmp_path: 
     assert [len(chapter["windows"]) for chapter in document["chapters"]] == [2, 3]
 
 
+def test_a_broken_column_is_marked_as_a_data_fault_and_trains_nothing(tmp_path: Path) -> None:
+    world = planted(tmp_path, per_day=70, evaluation__bootstrap__resamples=100, watch__rules__violated=1)
+    world.answer(FIRST, FIRST + 7, amount=100.0)
+    acted = look(world, FIRST + 7, distance=0.9, fault="99% lie outside of the reference's range")
+    assert acted.run is None and acted.decision is not None and acted.decision.kind == "alerted"
+    since, at = START + FIRST * DAY, START + (FIRST + 8) * DAY
+    told = read_timeline(world.registry, world.use_case, since=since, at=at, now=NOW)
+    assert [(mark.kind, mark.text) for mark in marks_of(told)] == [("alert", "data fault")]
+
+
 def test_what_nobody_looked_at_has_no_timeline(tmp_path: Path) -> None:
     world = planted(tmp_path)
     with pytest.raises(WatchError, match="nothing is recorded"):
