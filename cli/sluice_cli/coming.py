@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import polars as pl
 
 from sluice.ingest import ingest
 from sluice.settings import UseCase
-from sluice.simulate import district, write_parts
+from sluice.simulate import district
 from sluice_cli.demo_world import DAY, Story, to_come
 
 
@@ -66,14 +67,28 @@ def begin_source(story: Story, data: Path, source: Path) -> None:
     """The source as it is known today; one that is there is left."""
     if not source.exists():
         half = source.with_name(f".{source.name}.part")
-        write_parts(_parts(data).filter(pl.col("time") < story.today), half).rename(source)
+        shutil.rmtree(half, ignore_errors=True)
+        half.mkdir(parents=True)
+        for path in sorted(data.glob("part-*.parquet")):
+            part = pl.read_parquet(path)
+            known = part.filter(pl.col("time") < story.today)
+            if known.height == part.height:
+                shutil.copyfile(path, half / path.name)
+            elif known.height:
+                _write(known, half / path.name)
+        half.rename(source)
 
 
 def grow(source: Path, raw: pl.DataFrame, day: datetime) -> None:
     """A day's file more in the source, seen by nobody before it is whole."""
     half = source.with_name(f".{source.name}.day")
-    raw.write_parquet(half, compression="zstd", compression_level=1)
+    _write(raw, half)
     half.rename(source / f"part-{day:%Y-%m-%d}.parquet")
+
+
+def _write(raw: pl.DataFrame, path: Path) -> None:
+    """One file of a source."""
+    raw.write_parquet(path, compression="zstd", compression_level=1)
 
 
 def _parts(folder: Path) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +47,7 @@ def demo(
     use_case = stage.use_case()
     if registry_for(use_case).state().champion is None:
         out.rule("[bold]1  A first champion[/]: what was known a month ago, no more than a logistic regression")
-        _run(_modest(stage.use_case(A_MONTH_AGO)), stage)
+        _run(_only(stage.use_case(A_MONTH_AGO), ("constant", "logistic")), stage)
     out.rule("[bold]2  The challenger[/]: today's data, all candidates")
     _run(use_case, stage)
     if registry_for(use_case).state().cleared:
@@ -101,17 +102,19 @@ class Stage:
         return read_use_case(USE_CASE, {**self._places(self.data), "data.end": today, **QUICK_ROLLOUT})
 
     def weeks(self) -> UseCase:
-        """The use case as it is while the weeks are lived."""
-        return read_use_case(USE_CASE, self._places(self.data.with_name(f"{self.name}-weeks")), [WEEKS])
+        """The use case as it is while the weeks are lived; to save time, without the network."""
+        settings = read_use_case(USE_CASE, self._places(self.data.with_name(f"{self.name}-weeks")), [WEEKS])
+        return _only(settings, ("constant", "logistic", "trees"))
 
     def _places(self, source: Path) -> dict[str, Any]:
         store = {"storage.url": str(self.work / "store"), "storage.keys": str(self.work / "keys")}
         return {"seed": self.seed, "data.source": str(source), **store}
 
 
-def _modest(use_case: UseCase) -> UseCase:
-    simple = [c for c in use_case.training.candidates if c.kind in ("constant", "logistic")]
-    return use_case.model_copy(update={"training": use_case.training.model_copy(update={"candidates": simple})})
+def _only(use_case: UseCase, kinds: Collection[str]) -> UseCase:
+    """The use case with candidates of some kinds alone."""
+    kept = [candidate for candidate in use_case.training.candidates if candidate.kind in kinds]
+    return use_case.model_copy(update={"training": use_case.training.model_copy(update={"candidates": kept})})
 
 
 def _simulate(stage: Stage) -> None:

@@ -30,7 +30,7 @@ class Story:
     days: int = 53
     rises: int = 4
     factor: float = 1.4
-    share: float = 0.1
+    share: float = 0.04
     rows: int = 100
 
     def world(self) -> World:

@@ -18,7 +18,7 @@ from sluice.errors import WatchError
 from sluice.settings import UseCase
 
 CALLERS = "callers.yaml"
-_STORED = "sluice_payload_stored_total "
+_ACCEPTED, _WAITING = "sluice_payload_accepted_total", "sluice_payload_spool_bytes"
 _GRACE_SECONDS = 60.0
 
 
@@ -29,23 +29,25 @@ class ReceiverProcess:
     address: str
     process: subprocess.Popen[str]
 
-    def stored(self) -> int:
-        """Events that this process has brought to the store."""
-        with urllib.request.urlopen(f"{self.address}/metrics", timeout=_GRACE_SECONDS) as answer:
-            lines = answer.read().decode().splitlines()
-        return int(sum(float(line.removeprefix(_STORED)) for line in lines if line.startswith(_STORED)))
-
-    def wait_stored(self, events: int, *, within: float = _GRACE_SECONDS) -> None:
-        """Return when so many events of this process are in the store.
+    def settle(self, events: int, *, within: float = _GRACE_SECONDS) -> None:
+        """Return when this process has taken so many events, and all that it took is in the store.
 
         Raises:
             WatchError: they do not get there in time.
         """
         deadline = monotonic() + within
-        while (found := self.stored()) < events:
+        while True:
+            taken, waiting = (self._sum(name) for name in (_ACCEPTED, _WAITING))
+            if taken >= events and waiting == 0:
+                return
             if monotonic() > deadline or self.process.poll() is not None:
-                raise WatchError(f"the ledger has {found:,} of {events:,} events", "see what its receiver says")
+                raise WatchError(f"the ledger has {taken:,.0f} of {events:,} events", "see what its receiver says")
             sleep(0.05)
+
+    def _sum(self, name: str) -> float:
+        with urllib.request.urlopen(f"{self.address}/metrics", timeout=_GRACE_SECONDS) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((f"{name}{{", f"{name} ")))
 
 
 @contextmanager

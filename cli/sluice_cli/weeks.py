@@ -102,7 +102,7 @@ def live_weeks(weeks: Weeks) -> None:
 
     Raises:
         DataError: the world was simulated by an earlier release, without its weeks.
-        SluiceError: what a step of them raises; `make demo` goes on with the day that it failed on.
+        SluiceError: what a step of them raises; `make demo` goes on with the week that it failed in.
     """
     _prepare(weeks)
     coming = _coming(weeks)
@@ -146,7 +146,7 @@ def _under_one_champion(weeks: Weeks, coming: Coming, receiver: ReceiverProcess,
             before = Diary.read(weeks.place)
             diary = _until_window_ends(weeks, before, coming, endpoint, online)
             sent += 2 * (diary.requests - before.requests)
-            receiver.wait_stored(sent)
+            receiver.settle(sent)
             _look(weeks, weeks.story.today + diary.days * DAY)
             diary.write(weeks.place)
             if registry_for(weeks.settings).state().champion != champion.digest:
