@@ -25,6 +25,7 @@ class Story:
     Attributes:
         share: of the cards that the endpoint is asked about, those who live in the middle of the plane.
         rows: of one request, at most.
+        cards, terminals: of the world.
     """
 
     days: int = 53
@@ -32,11 +33,14 @@ class Story:
     factor: float = 1.4
     share: float = 0.04
     rows: int = 100
+    cards: int = 5000
+    terminals: int = 10_000
 
     def world(self) -> World:
         """The whole of it."""
         change = PriceRise(day=KNOWN - 1 + self.rises, factor=self.factor)
-        return World(days=KNOWN - 1 + self.days, changes=(change,))
+        days = KNOWN - 1 + self.days
+        return World(days=days, cards=self.cards, terminals=self.terminals, changes=(change,))
 
     @property
     def today(self) -> datetime:
