@@ -14,8 +14,9 @@ from sluice.simulate import PriceRise, World, simulate, write_parts
 DAY = timedelta(days=1)
 KNOWN = 183
 """Days that the source holds before the weeks are played: up to `data.end`, and the day after it."""
-LABELS_BEFORE = 8
-"""Days before the weeks whose labels arrive in them."""
+LATE = 8 * DAY
+HISTORY = 40 * DAY
+"""How far back state is built from: the longest window (30 days), of labels that come 7 days late."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Story:
     """What is played: `days` after today, prices `factor` times as high from day `rises` on.
 
     Attributes:
-        share: of the cards that the endpoint is asked about, those who live in the middle of the plane.
+        share: of the transactions that the endpoint is asked about, drawn at random.
         rows: of one request, at most.
         cards, terminals: of the world.
     """
@@ -31,7 +32,7 @@ class Story:
     days: int = 53
     rises: int = 4
     factor: float = 1.4
-    share: float = 0.04
+    share: float = 0.05
     rows: int = 100
     cards: int = 5000
     terminals: int = 10_000
@@ -72,7 +73,7 @@ def write_world(story: Story, seed: int, data: Path) -> None:
     """Write what is known into `data`, and what is to come beside it; neither is seen before it is whole."""
     transactions, _ = simulate(story.world(), seed)
     known = pl.col("time") < story.today + DAY
-    later = pl.col("time") >= story.today - LABELS_BEFORE * DAY
+    later = pl.col("time") >= story.today - HISTORY - LATE
     for place, part in ((to_come(data), transactions.filter(later)), (data, transactions.filter(known))):
         half = place.with_name(f".{place.name}.part")
         write_parts(part, half)

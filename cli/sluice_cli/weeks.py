@@ -121,9 +121,9 @@ def write_page(weeks: Weeks, folder: Path) -> None:
     story, diary = weeks.story, Diary.read(weeks.place)
     told = f"From here on prices are {story.factor:g} times what they were; what is fraud stays as it was."
     about = (
-        f"{story.weeks.capitalize()} of a simulated world in accelerated time. The endpoint was asked about the "
-        f"{story.share:.0%} of the cards that live in one district ({diary.asked:,} transactions in "
-        f"{diary.requests:,} requests); all cards' transactions reach the source that the training run reads."
+        f"{story.weeks.capitalize()} of a simulated world in accelerated time. The endpoint was asked about "
+        f"{story.share:.0%} of the transactions ({diary.asked:,}, drawn at random, in {diary.requests:,} requests); "
+        f"all of them reach the source that the training run reads."
     )
     files = write(
         weeks.settings,
@@ -160,14 +160,16 @@ def _until_window_ends(weeks: Weeks, diary: Diary, coming: Coming, endpoint: End
     with _days() as listen:
         while True:
             start = story.today + diary.days * DAY
-            raw, events, labels = coming.day(start)
-            grow(weeks.source, raw, start)
+            day = coming.day(start)
+            grow(weeks.source, day.raw, start)
+            online.materialise(*day.before)
             played = play(
                 weeks.settings,
                 endpoint.address,
-                events,
-                labels,
-                asked=coming.asked,
+                day.events,
+                day.labels,
+                asked=day.asked,
+                applied=day.applied,
                 online=online,
                 most=story.rows,
                 progress=_of_day(listen, start),
@@ -229,9 +231,8 @@ def _coming(weeks: Weeks) -> Coming:
     with out.status("what is to come"):
         coming = read_coming(story, weeks.settings, weeks.data, weeks.world)
     out.print(
-        f"{coming.cards:,} of the cards, those of one district, and the {coming.terminals:,} terminals "
-        f"that they go to: {len(coming.asked):,} of {coming.raw.height:,} transactions are asked about, "
-        f"all others happen too. From {story.changed:%d %b} on prices are {story.factor:g} times what they were."
+        f"{len(coming.asked):,} of {coming.raw.height:,} transactions are asked about, drawn at random; all happen. "
+        f"From {story.changed:%d %b} on prices are {story.factor:g} times what they were."
     )
     return coming
 

@@ -16,7 +16,7 @@ import polars as pl
 from sluice.settings.use_case import UseCase
 from sluice.steps import Progress, silent
 from sluice_serving.client import Client
-from sluice_serving.replay import Keys, instances_of, steps_of
+from sluice_serving.replay import Keys, instances_of, keys_of, steps_of
 from sluice_serving.updates import Updater
 
 MOST_DUE = 2000
@@ -41,6 +41,7 @@ def play(
     asked: Collection[str],
     online: Updater,
     most: int,
+    applied: pl.DataFrame | None = None,
     heard: Callable[[list[dict[str, Any]]], None] | None = None,
     progress: Progress = silent,
 ) -> Played:
@@ -53,20 +54,23 @@ def play(
         asked: ids of the events that the endpoint is asked about.
         online: the state that the endpoint reads.
         most: rows of one request, at most.
+        applied: what state learns of the events, row by row: the same, but null for an entity whose state is not kept.
         heard: gets the predictions of each request.
 
     Raises:
         RequestError: the endpoint refuses a request or does not answer.
     """
-    asked = set(asked)
-    ids = events.get_column("event_id").to_list()
-    lane = _Lane(use_case, endpoint, events, labels, online, heard)
+    asked, seen = set(asked), events if applied is None else applied
+    ids, known = events.get_column("event_id").to_list(), keys_of(seen, list(use_case.data.columns.entities))
+    lane = _Lane(use_case, endpoint, events, (seen, labels), online, heard)
     total, updates = sum(one in asked for one in ids), 0
     try:
         for step in steps_of(use_case, events, labels):
             if not step.asks:
-                lane.update(step.is_label, step.row, step.keys)
-                updates += 1
+                keys = step.keys if step.is_label else known[step.row]
+                if keys:
+                    lane.update(step.is_label, step.row, keys)
+                    updates += 1
             elif ids[step.row] in asked:
                 lane.ask(step.row, step.keys, most)
                 progress("play", lane.asked, total)
@@ -84,11 +88,12 @@ class _Lane:
         use_case: UseCase,
         endpoint: str,
         events: pl.DataFrame,
-        labels: pl.DataFrame,
+        streams: tuple[pl.DataFrame, pl.DataFrame],
         online: Updater,
         heard: Callable[[list[dict[str, Any]]], None] | None,
     ) -> None:
-        self._events, self._labels, self._online, self._heard = events, labels, online, heard
+        self._events, self._labels = streams
+        self._online, self._heard = online, heard
         self._bodies = instances_of(use_case, events)
         self._client = Client(endpoint, use_case.name)
         self._waiting: list[dict[str, Any]] = []

@@ -163,7 +163,7 @@ class Step:
 def steps_of(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> Iterator[Step]:
     """Everything in order: at one instant labels first, then events by their id, each asked before it is applied."""
     entities = list(use_case.data.columns.entities)
-    event_keys, label_keys = _keys(events, entities), _keys(labels, entities)
+    event_keys, label_keys = keys_of(events, entities), keys_of(labels, entities)
     applied = APPLIED if APPLIED in events.columns else "arrival"
     when = [events.get_column(name).cast(pl.Int64).to_list() for name in ("event_time", "arrival", applied)]
     ids = events.get_column("event_id").to_list()
@@ -179,9 +179,12 @@ def steps_of(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> I
             yield Step(row, event_keys[row], asks=not is_update)
 
 
-def _keys(table: pl.DataFrame, entities: list[str]) -> list[Keys]:
+def keys_of(table: pl.DataFrame, entities: list[str]) -> list[Keys]:
+    """Each row's entities by name; one that is null is left out."""
     columns = [[(name, key) for key in table.get_column(name).to_list()] for name in entities]
-    return [list(keys) for keys in zip(*columns, strict=True)] if columns else [[] for _ in range(table.height)]
+    if not columns:
+        return [[] for _ in range(table.height)]
+    return [[(name, key) for name, key in keys if key is not None] for keys in zip(*columns, strict=True)]
 
 
 def request_bodies(use_case: UseCase, events: pl.DataFrame) -> list[bytes]:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from sluice.simulate.fraud import change_amounts, commit_frauds
-from sluice.simulate.transactions import DAY_SECONDS, PLANE, genuine_transactions, homes
+from sluice.simulate.transactions import DAY_SECONDS, genuine_transactions
 from sluice.simulate.world import BrokenColumn, Change, FraudPattern, PriceRise, World
 
 __all__ = [
@@ -61,17 +61,6 @@ def simulate(world: World, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
     labels = transactions.select(event_id="transaction_id", label="fraud", label_time="fraud_known_at")
     return transactions, labels
-
-
-def district(world: World, seed: int, share: float) -> list[int]:
-    """The `share` of the cards whose homes lie nearest to the middle of the plane: neighbours, who go to few terminals.
-
-    Returns:
-        their ids, ascending; one at least.
-    """
-    away = np.abs(homes(world, seed) - PLANE / 2).max(axis=1)
-    nearest = np.argsort(away, kind="stable")[: max(1, round(share * world.cards))]
-    return sorted(int(card) for card in nearest)
 
 
 def write_raw(world: World, seed: int, folder: Path) -> Path:

@@ -31,11 +31,6 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
 
 
-def homes(world: World, seed: int) -> np.ndarray:
-    """Where the cards live, float64 [cards x 2] on the plane."""
-    return stream(seed, "profiles").uniform(0, PLANE, (world.cards, 2))
-
-
 def genuine_transactions(world: World, seed: int) -> Transactions:
     """All transactions before any fraud."""
     profiles = stream(seed, "profiles")
