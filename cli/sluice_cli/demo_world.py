@@ -12,11 +12,14 @@ import polars as pl
 from sluice.simulate import PriceRise, World, simulate, write_parts
 
 DAY = timedelta(days=1)
+SIMULATED = 235
+"""Days that the world has, played or not: what is drawn for the first ones depends on their number."""
 KNOWN = 183
 """Days that the source holds before the weeks are played: up to `data.end`, and the day after it."""
 LATE = 8 * DAY
+"""How late labels come, at most."""
 HISTORY = 40 * DAY
-"""How far back state is built from: the longest window (30 days), of labels that come 7 days late."""
+"""How far back state is built from: the longest window is 30 days."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Story:
         cards, terminals: of the world.
     """
 
-    days: int = 53
+    days: int = 39
     rises: int = 4
     factor: float = 1.4
     share: float = 0.05
@@ -40,8 +43,7 @@ class Story:
     def world(self) -> World:
         """The whole of it."""
         change = PriceRise(day=KNOWN - 1 + self.rises, factor=self.factor)
-        days = KNOWN - 1 + self.days
-        return World(days=days, cards=self.cards, terminals=self.terminals, changes=(change,))
+        return World(days=SIMULATED, cards=self.cards, terminals=self.terminals, changes=(change,))
 
     @property
     def today(self) -> datetime:
@@ -73,7 +75,7 @@ def write_world(story: Story, seed: int, data: Path) -> None:
     """Write what is known into `data`, and what is to come beside it; neither is seen before it is whole."""
     transactions, _ = simulate(story.world(), seed)
     known = pl.col("time") < story.today + DAY
-    later = pl.col("time") >= story.today - HISTORY - LATE
+    later = pl.col("time").is_between(story.today - HISTORY - LATE, story.end, closed="left")
     for place, part in ((to_come(data), transactions.filter(later)), (data, transactions.filter(known))):
         half = place.with_name(f".{place.name}.part")
         write_parts(part, half)
