@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +19,8 @@ from sluice_cli.people import registry_for
 from sluice_cli.results import show, show_replay
 
 USE_CASE = Path("use_cases/fraud.yaml")
+WEEKS = Path("use_cases/overlays/fraud-weeks.yaml")
+"""Settings laid over the file's while the weeks after the first day are lived."""
 A_MONTH_AGO = "2018-09-02T00:00:00Z"
 QUICK_ROLLOUT = {
     "rollout.steps": [10, 50],
@@ -44,7 +47,7 @@ def demo(
     use_case = stage.use_case()
     if registry_for(use_case).state().champion is None:
         out.rule("[bold]1  A first champion[/]: what was known a month ago, no more than a logistic regression")
-        _run(_modest(stage.use_case(A_MONTH_AGO)), stage)
+        _run(_only(stage.use_case(A_MONTH_AGO), ("constant", "logistic")), stage)
     out.rule("[bold]2  The challenger[/]: today's data, all candidates")
     _run(use_case, stage)
     if registry_for(use_case).state().cleared:
@@ -52,7 +55,8 @@ def demo(
         _roll_out(use_case, stage)
     out.rule("[bold]4  The endpoint[/]: the champion scores the next day's transactions")
     _serve_next_day(use_case, stage)
-    _farewell(work)
+    _live_weeks(stage)
+    _farewell(stage)
 
 
 def _forget(work: Path) -> None:
@@ -84,37 +88,43 @@ class Stage:
         return self.work / "data" / self.name
 
     @property
+    def timeline(self) -> Path:
+        """Folder of the page about the weeks."""
+        return self.work / "timeline" / self.name
+
+    @property
     def online(self) -> Path:
         """The embedded online store: one a world."""
         return self.work / "online" / self.name
 
     def use_case(self, today: str | None = None) -> UseCase:
         """The use case as it is on a day; without one, on the day that the file names."""
-        places = {
-            "data.source": str(self.data),
-            "data.end": today,
-            "storage.url": str(self.work / "store"),
-            "storage.keys": str(self.work / "keys"),
-            **QUICK_ROLLOUT,
-        }
-        return read_use_case(USE_CASE, {"seed": self.seed, **places})
+        return read_use_case(USE_CASE, {**self._places(self.data), "data.end": today, **QUICK_ROLLOUT})
+
+    def weeks(self) -> UseCase:
+        """The use case as it is while the weeks are lived; to save time, without the network."""
+        settings = read_use_case(USE_CASE, self._places(self.data.with_name(f"{self.name}-weeks")), [WEEKS])
+        return _only(settings, ("constant", "logistic", "trees"))
+
+    def _places(self, source: Path) -> dict[str, Any]:
+        store = {"storage.url": str(self.work / "store"), "storage.keys": str(self.work / "keys")}
+        return {"seed": self.seed, "data.source": str(source), **store}
 
 
-def _modest(use_case: UseCase) -> UseCase:
-    simple = [c for c in use_case.training.candidates if c.kind in ("constant", "logistic")]
-    return use_case.model_copy(update={"training": use_case.training.model_copy(update={"candidates": simple})})
+def _only(use_case: UseCase, kinds: Collection[str]) -> UseCase:
+    """The use case with candidates of some kinds alone."""
+    kept = [candidate for candidate in use_case.training.candidates if candidate.kind in kinds]
+    return use_case.model_copy(update={"training": use_case.training.model_copy(update={"candidates": kept})})
 
 
 def _simulate(stage: Stage) -> None:
-    from sluice.simulate import World, write_raw
+    from sluice_cli.demo_world import KNOWN, Story, write_world
 
-    world = World()
-    what = f"{world.days} days of {world.cards:,} cards at {world.terminals:,} terminals"
+    world = Story().world()
+    what = f"{KNOWN} days of {world.cards:,} cards at {world.terminals:,} terminals"
     if not stage.data.exists():
-        # Under another name until it is whole: a demo that was stopped here must not leave half a world.
-        part = stage.data.with_name(f".{stage.data.name}.part")
-        with out.status(f"simulating {what}"):
-            write_raw(world, stage.world, part).rename(stage.data)
+        with out.status(f"simulating {what}, and the weeks after them"):
+            write_world(Story(), stage.world, stage.data)
     out.print(f"simulated transactions: {what} in {stage.data}")
 
 
@@ -160,11 +170,25 @@ def _serve_next_day(use_case: UseCase, stage: Stage) -> None:
     out.print(f"report {page}")
 
 
-def _farewell(work: Path) -> None:
+def _live_weeks(stage: Stage) -> None:
+    from sluice_cli.demo_world import Story
+    from sluice_cli.weeks import Weeks, live_weeks, write_page
+
+    story = Story()
+    weeks = Weeks(story, stage.weeks(), stage.data, stage.online, stage.work, stage.world)
+    if weeks.over:
+        return
+    out.rule(f"[bold]5  The next {story.days} days[/]: prices rise, and what follows from it")
+    live_weeks(weeks)
+    write_page(weeks, stage.timeline)
+
+
+def _farewell(stage: Stage) -> None:
     out.rule("What to look at next")
-    runs = sorted((work / "runs").iterdir())
-    out.print(f"the report         {runs[-1] / 'report.html'}")
-    out.print(f"the model card     {runs[-1] / 'card.html'}")
+    first = sorted((stage.work / "runs").iterdir())[-1]
+    out.print(f"the weeks          {stage.timeline / 'timeline.html'}")
+    out.print(f"the report         {first / 'report.html'}")
+    out.print(f"the model card     {first / 'card.html'}")
     out.print(f"why it is live     .venv/bin/sluice why {USE_CASE}")
     out.print(f"serve it yourself  .venv/bin/sluice serve {USE_CASE}")
     out.print("once more          make demo (nothing new: not promoted), make demo SEED=8, make demo FRESH=1")

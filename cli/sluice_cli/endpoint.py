@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,13 +59,19 @@ def fetch_champion(use_case: UseCase, work: Path) -> Fetched:
 
 @contextmanager
 def running(
-    fetched: Fetched, online: Path, port: int = 0, pseudonym_key: str | None = None, payloads: str | None = None
+    fetched: Fetched,
+    online: Path,
+    port: int = 0,
+    pseudonym_key: str | None = None,
+    payloads: str | None = None,
+    token: str | None = None,
 ) -> Iterator[Endpoint]:
     """A server process for a version while the block lasts.
 
     Args:
         pseudonym_key: file with the secret of hashed columns; default: where the version's settings say.
         payloads: address of the payload ledger's receiver, which the server sends its answers to.
+        token: names the server to the receiver; default: what the environment says.
 
     Raises:
         SluiceError: it does not start; the message is its own.
@@ -73,10 +80,11 @@ def running(
     command += ["--keys", str(fetched.keys), "--online", str(online), "--port", str(port)]
     command += ["--pseudonym-key", pseudonym_key] if pseudonym_key else []
     command += ["--payloads", payloads] if payloads else []
+    environment = {**os.environ, **({"SLUICE_PAYLOADS_TOKEN": token} if token else {})}
     log = fetched.folder.with_suffix(".log")
     with (
         log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,
     ):
         assert process.stdout is not None
         try:

@@ -23,6 +23,7 @@ from sluice_cli import (
     pipeline,
     rollout,
     store,
+    timeline,
     updating,
 )
 from sluice_cli.console import errors
@@ -48,6 +49,7 @@ for group in (
     explain,
     monitor,
     exporter,
+    timeline,
     store,
     doctor,
 ):

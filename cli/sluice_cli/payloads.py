@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +12,10 @@ from rich.table import Table
 
 from sluice.ledger import answers, compact, expire
 from sluice.ledger.layout import partitions
-from sluice.settings import UseCase
 from sluice.storage import open_store
 from sluice_cli.console import out
 from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
-
-CALLERS = "callers.yaml"
+from sluice_cli.receiving import CALLERS, receiving
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,32 +38,15 @@ def receive(
 ) -> None:
     """Take events for this use case's store until Ctrl-C; who may send them: `sluice payloads admit`."""
     settings = load(use_case, overlay, store=store)
-    place = work / "payloads"
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        file.write(settings.payloads.model_dump_json())
-        file.flush()
-        command = [
-            sys.executable,
-            "-m",
-            "sluice_serving.payloads",
-            "--spool",
-            str(place / "spool"),
-            "--port",
-            str(port),
-        ]
-        command += ["--callers", str(callers_file(work)), "--settings", file.name]
-        command += ["--forward", forward] if forward else []
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(settings)) as process:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if line:
-                address = json.loads(line)["address"]
-                out.print(f"the payload ledger takes events at {address}/models/{settings.name}")
-                out.print(f"  a server sends them with payloads.address: {address}; metrics: {address}/metrics")
-            try:
-                raise typer.Exit(process.wait())
-            except KeyboardInterrupt:
-                process.wait()
+    with receiving(settings, work / "payloads", port, forward=forward) as receiver:
+        out.print(f"the payload ledger takes events at {receiver.address}/models/{settings.name}")
+        out.print(
+            f"  a server sends them with payloads.address: {receiver.address}; metrics: {receiver.address}/metrics"
+        )
+        try:
+            raise typer.Exit(receiver.process.wait())
+        except KeyboardInterrupt:
+            receiver.process.wait()
 
 
 def admit(
@@ -137,14 +113,3 @@ def expire_days(
     for partition in gone:
         out.print(partition.prefix)
     out.print(f"removed {len(gone)} partitions that ended more than {keep.days} days ago")
-
-
-def _environment(settings: UseCase) -> dict[str, str]:
-    storage = settings.storage
-    told = {
-        "SLUICE_STORE_URL": storage.url,
-        "SLUICE_STORE_ENDPOINT": storage.endpoint or "",
-        "SLUICE_STORE_REGION": storage.region,
-        "SLUICE_STORE_ALLOW_HTTP": str(storage.allow_http).lower(),
-    }
-    return {**os.environ, **told}

@@ -85,13 +85,14 @@ def replay(
     answers = _Answers(events.height, len(schema.columns))
     started = seconds()
     try:
-        for step in _plan(use_case, events, labels):
-            if step.body is None:
+        bodies = request_bodies(use_case, events)
+        for step in steps_of(use_case, events, labels):
+            if not step.asks:
                 updates.add(step.is_label, step.row, step.keys)
                 continue
             updates.settle(step.keys)
             sent = seconds()
-            answer = client.predict(step.body)
+            answer = client.predict(bodies[step.row])
             answers.note(step.row, answer["predictions"][0], seconds() - sent)
             progress("replay", step.row + 1, events.height)
     finally:
@@ -150,20 +151,19 @@ def equal_bits(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One thing that happens: a question (with its body) or an update."""
+class Step:
+    """One thing that happens: a question about a row of the events, or an update by a row of events or labels."""
 
     row: int
     keys: Keys
     is_label: bool = False
-    body: bytes | None = None
+    asks: bool = False
 
 
-def _plan(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> Iterator[_Step]:
+def steps_of(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> Iterator[Step]:
     """Everything in order: at one instant labels first, then events by their id, each asked before it is applied."""
     entities = list(use_case.data.columns.entities)
-    event_keys, label_keys = _keys(events, entities), _keys(labels, entities)
-    bodies = request_bodies(use_case, events)
+    event_keys, label_keys = keys_of(events, entities), keys_of(labels, entities)
     applied = APPLIED if APPLIED in events.columns else "arrival"
     when = [events.get_column(name).cast(pl.Int64).to_list() for name in ("event_time", "arrival", applied)]
     ids = events.get_column("event_id").to_list()
@@ -174,18 +174,26 @@ def _plan(use_case: UseCase, events: pl.DataFrame, labels: pl.DataFrame) -> Iter
     order += [(time, 0, time, "", 1, row) for row, time in enumerate(label_times)]
     for _, kind, _, _, is_update, row in sorted(order):
         if kind == 0:
-            yield _Step(row, label_keys[row], is_label=True)
+            yield Step(row, label_keys[row], is_label=True)
         else:
-            yield _Step(row, event_keys[row], body=None if is_update else bodies[row])
+            yield Step(row, event_keys[row], asks=not is_update)
 
 
-def _keys(table: pl.DataFrame, entities: list[str]) -> list[Keys]:
+def keys_of(table: pl.DataFrame, entities: list[str]) -> list[Keys]:
+    """Each row's entities by name; one that is null is left out."""
     columns = [[(name, key) for key in table.get_column(name).to_list()] for name in entities]
-    return [list(keys) for keys in zip(*columns, strict=True)] if columns else [[] for _ in range(table.height)]
+    if not columns:
+        return [[] for _ in range(table.height)]
+    return [[(name, key) for name, key in keys if key is not None] for keys in zip(*columns, strict=True)]
 
 
 def request_bodies(use_case: UseCase, events: pl.DataFrame) -> list[bytes]:
-    """V1 bodies of one row each: amounts in natural units, instants as RFC 3339."""
+    """V1 bodies of one row each."""
+    return [orjson.dumps({"instances": [row]}) for row in instances_of(use_case, events)]
+
+
+def instances_of(use_case: UseCase, events: pl.DataFrame) -> list[dict[str, Any]]:
+    """The events as V1 instances: amounts in natural units, instants as RFC 3339."""
     columns = use_case.data.columns
     table = events.select(
         "event_id",
@@ -193,7 +201,7 @@ def request_bodies(use_case: UseCase, events: pl.DataFrame) -> list[bytes]:
         *columns.entities,
         *(pl.col(name) * v.unit if v.unit is not None else pl.col(name) for name, v in columns.values.items()),
     )
-    return [orjson.dumps({"instances": [row]}) for row in table.iter_rows(named=True)]
+    return table.to_dicts()
 
 
 def _speed(took: np.ndarray) -> dict[str, float]:

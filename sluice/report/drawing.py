@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from importlib import resources
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ WIDTH = 440
 # Stand-ins that no palette uses; the drawn SVG has the page's variables in their place.
 INK, MUTED, GRID = "#0a0001", "#0a0002", "#0a0003"
 CHALLENGER, CHAMPION, NEGATIVE, POSITIVE = "#0a0004", "#0a0005", "#0a0006", "#0a0007"
+PAPER = "#0a000c"
 RUNGS = ("#0a0008", "#0a0009", "#0a000a", "#0a000b")
 _VARIABLES = {
     INK: "--ink",
@@ -26,6 +28,7 @@ _VARIABLES = {
     CHAMPION: "--champion",
     NEGATIVE: "--negative",
     POSITIVE: "--positive",
+    PAPER: "--paper",
     **{colour: f"--rung-{i + 1}" for i, colour in enumerate(RUNGS)},
 }
 _AXIS = {
@@ -78,6 +81,16 @@ class Drawer:
         drawn = re.sub(r'(\bid="|url\(#|href="#)([^")]+)', lambda m: m[1] + fresh.get(m[2], m[2]), drawn)
         head = Markup('<svg role="img" aria-label="{}" ').format(label)
         return Markup(re.sub(r"^<svg ", lambda _: str(head), drawn, count=1))
+
+
+def picture(chart: Any, label: str) -> str:
+    """The chart as an SVG file of its own, light or dark as its reader is."""
+    drawn = str(Drawer().svg(chart, label))
+    style = (resources.files("sluice.report") / "templates" / "style.css").read_text()
+    colours = style[: style.index("* {")]
+    start = drawn.index(">") + 1
+    room = '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
+    return f"{drawn[:start]}<style>{colours}</style>{room}{drawn[start:]}\n"
 
 
 def rows(values: Sequence[dict[str, Any]]) -> Any:

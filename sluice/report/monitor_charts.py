@@ -21,6 +21,12 @@ _COLOURS = {
 }
 _MOST = 5
 ACTS = {"alerted": "alert", "retraining": "training run"}
+VERDICTS = {
+    "quiet": drawing.RUNGS[1],
+    "violated": drawing.POSITIVE,
+    "data-fault": drawing.RUNGS[3],
+    "thin": drawing.RUNGS[0],
+}
 _DAYS = alt.Axis(title=None, format="%d %b", tickCount=6, grid=False, labelOverlap=True)
 
 
@@ -113,8 +119,7 @@ def timeline(windows: Sequence[dict[str, Any]], acts: Sequence[dict[str, Any]]) 
         {"start": _day(window["start"]), "end": _day(window["end"]), "lane": "windows", "what": window["verdict"]}
         for window in windows
     ]
-    words = {"quiet": drawing.RUNGS[1], "violated": drawing.POSITIVE, "data-fault": drawing.RUNGS[3]}
-    words |= {"thin": drawing.RUNGS[0], "alert": drawing.CHAMPION, "training run": drawing.CHALLENGER}
+    words = VERDICTS | {"alert": drawing.CHAMPION, "training run": drawing.CHALLENGER}
     marks = [{"start": _day(act["at"]), "lane": ACTS[act["kind"]] + "s", "what": ACTS[act["kind"]]} for act in acts]
     there = [word for word in words if any(one["what"] == word for one in (*bars, *marks))]
     colour = alt.Color(

@@ -17,7 +17,17 @@ from sluice.simulate.fraud import change_amounts, commit_frauds
 from sluice.simulate.transactions import DAY_SECONDS, genuine_transactions
 from sluice.simulate.world import BrokenColumn, Change, FraudPattern, PriceRise, World
 
-__all__ = ["BrokenColumn", "Change", "FraudPattern", "PriceRise", "World", "simulate", "write_raw"]
+__all__ = [
+    "BrokenColumn",
+    "Change",
+    "FraudPattern",
+    "PriceRise",
+    "World",
+    "district",
+    "simulate",
+    "write_parts",
+    "write_raw",
+]
 
 PART_ROWS = 500_000
 
@@ -59,6 +69,11 @@ def write_raw(world: World, seed: int, folder: Path) -> Path:
     The same world and seed write the same bytes. Parts of an earlier, longer world are removed.
     """
     transactions, _ = simulate(world, seed)
+    return write_parts(transactions, folder)
+
+
+def write_parts(transactions: pl.DataFrame, folder: Path) -> Path:
+    """Write raw transactions as the parts of a folder, which is returned; parts that were there are removed."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("part-*.parquet"):
         old.unlink()

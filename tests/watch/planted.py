@@ -92,12 +92,14 @@ def planted(folder: Path, *, per_day: int = 120, days: int = 100, **settings: ob
         data__end="2030-01-01T00:00:00Z",
         storage__url=str(folder / "store"),
         storage__keys=str(folder / "keys"),
-        evaluation__bootstrap__resamples=200,
-        watch__draws=200,
-        watch__classifier__draws=40,
-        watch__classifier__rows=200,
-        watch__performance__min_rows=50,
-        **settings,
+        **{
+            "evaluation__bootstrap__resamples": 200,
+            "watch__draws": 200,
+            "watch__classifier__draws": 40,
+            "watch__classifier__rows": 200,
+            "watch__performance__min_rows": 50,
+            **settings,
+        },
     )
     events = raw.select(id="transaction_id", time="time", amount="amount", terminal="terminal_id")
     events = events.with_columns(score=pl.Series(score.astype(np.float32)), label=pl.Series(label.astype(float)))

@@ -1,0 +1,264 @@
+"""A model's life over time in one drawing: performance by day, drift by window, and what happened when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import altair as alt
+
+from sluice.report import drawing
+from sluice.report.monitor_charts import MEASURED, PROVISIONAL, VERDICTS
+from sluice.watch.timeline import Chapter, Timeline
+
+Chart = Any
+WIDE, NARROW = 900, 300
+"""Pixels of a plot: on a desk, and on a phone."""
+_EXTENT = 62
+_NOON = timedelta(hours=12)
+_FEATURES = 4
+_VERSIONS = (drawing.CHAMPION, drawing.CHALLENGER, *drawing.RUNGS)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened at an instant; `kind` is one of `MARKS`, `text` a few words, `told` a sentence."""
+
+    at: datetime
+    kind: str
+    text: str
+    told: str = ""
+
+
+MARKS = {
+    "world": drawing.INK,
+    "drift": drawing.POSITIVE,
+    "fall": drawing.POSITIVE,
+    "alert": drawing.RUNGS[3],
+    "run": drawing.CHALLENGER,
+    "kept": drawing.RUNGS[1],
+}
+"""What is marked, and its colour: the world changed, the monitor found something, told it, trained, all is well."""
+_LETTER, _ALONE, _ROW = 7, 24, 22
+"""Pixels of a letter of a mark's words, of a mark without words, and the height of a row of marks."""
+
+
+def drawn(timeline: Timeline, marks: Sequence[Mark], title: str, *, width: int) -> Chart:
+    """All of it, one below the other on one axis of time.
+
+    Args:
+        title: of the metric.
+        width: of the plot, in pixels.
+    """
+    life = _Life(timeline, marks, width)
+    parts = [life.performance(title), life.drift(), life.lanes()]
+    return alt.vconcat(*(part for part in parts if part is not None), spacing=14).resolve_scale(color="independent")
+
+
+class _Life:
+    def __init__(self, timeline: Timeline, marks: Sequence[Mark], width: int) -> None:
+        self._timeline, self._marks, self._width = timeline, marks, width
+        self._domain = [_iso(timeline.since), _iso(timeline.at)]
+        self._names = {one.version: f"version {one.version[:8]}" for one in timeline.chapters}
+
+    def _x(self, name: str, *, labels: bool = False) -> Any:
+        axis = alt.Axis(title=None, format="%d %b", tickCount=self._width // 75, grid=False, labels=labels)
+        return alt.X(f"{name}:T", scale=alt.Scale(type="utc", domain=self._domain), axis=axis)
+
+    def _y(self, name: str, title: str) -> Any:
+        axis = alt.Axis(title=title, tickCount=5, minExtent=_EXTENT, maxExtent=_EXTENT)
+        return alt.Y(f"{name}:Q", axis=axis, scale=alt.Scale(zero=False, nice=True))
+
+    def _versions(self) -> Any:
+        names = list(self._names.values())
+        return alt.Scale(domain=names, range=[_VERSIONS[i % len(_VERSIONS)] for i in range(len(names))])
+
+    def _rules(self, *, numbers: bool = False) -> list[Chart]:
+        """A line at each mark; above the first plot its number and, where there is room, its words."""
+        layers = []
+        for i, (mark, row) in enumerate(zip(self._marks, self._mark_rows(), strict=True), 1):
+            base = alt.Chart(drawing.rows([{"at": _iso(mark.at), "number": str(i), "text": mark.text}]))
+            base, colour, up = base.encode(x=self._x("at")), MARKS[mark.kind], alt.value(-12 - _ROW * row)
+            layers.append(base.mark_rule(strokeWidth=1.4, strokeDash=[3, 3], opacity=0.8, color=colour))
+            if numbers:
+                layers.append(base.mark_point(filled=True, size=270, opacity=1, color=colour).encode(y=up))
+                number = base.mark_text(fontSize=11, fontWeight="bold", color=drawing.PAPER)
+                layers.append(number.encode(y=up, text="number:N"))
+            if numbers and self._width >= WIDE:
+                words = base.mark_text(fontSize=12, color=drawing.INK, align="left", dx=13)
+                if self._turns(mark):
+                    words = base.mark_text(fontSize=12, color=drawing.INK, align="right", dx=-13)
+                layers.append(words.encode(y=up, text="text:N"))
+        return layers
+
+    def _left(self, mark: Mark) -> float:
+        """Pixels from the plot's left edge."""
+        since, at = self._timeline.since, self._timeline.at
+        return (mark.at - since) / (at - since) * self._width
+
+    def _room(self, mark: Mark) -> float:
+        """Pixels that a mark takes, with its words where there is room for words."""
+        return _ALONE + (_LETTER * len(mark.text) if self._width >= WIDE else 0)
+
+    def _turns(self, mark: Mark) -> bool:
+        """Whether its words stand on its left: on the right they would leave the plot."""
+        return self._left(mark) + self._room(mark) > self._width + _ALONE
+
+    def _mark_rows(self) -> list[int]:
+        """The row above the plot that each mark is written in: 0 is the lowest, none covers another."""
+        rows: list[int] = []
+        ends: list[float] = []
+        for mark in self._marks:
+            left, room = self._left(mark), self._room(mark)
+            start, end = (left - room, left + _ALONE) if self._turns(mark) else (left, left + room)
+            row = next((row for row, taken in enumerate(ends) if taken <= start), len(ends))
+            ends[row : row + 1] = [end]
+            rows.append(row)
+        return rows
+
+    def performance(self, title: str) -> Chart:
+        """Each event day with its interval, the mature weeks together, and what the gate promised of each version."""
+        above = 20 + _ROW * (max(self._mark_rows(), default=0) + 1)
+        legend = alt.Legend(columns=2, symbolType="stroke", symbolOpacity=1, offset=above)
+        colour = alt.Color("who:N", scale=self._versions(), legend=legend)
+        y = self._y("value", title)
+        layers = [*self._arriving(), *self._promises(y)]
+        points = [point for chapter in self._timeline.chapters for point in self._points(chapter)]
+        for state, filled in ((PROVISIONAL, False), (MEASURED, True)):
+            own = [point for point in points if point["state"] == state]
+            if own:
+                base = alt.Chart(drawing.rows(own)).encode(x=self._x("at"), color=colour)
+                layers.append(base.mark_rule(strokeWidth=1.2, opacity=0.4).encode(y="low:Q", y2="high:Q"))
+                layers.append(base.mark_point(filled=filled, size=34, opacity=1, strokeWidth=1.6).encode(y=y))
+        weeks = [week for chapter in self._timeline.chapters for week in self._weeks(chapter)]
+        if weeks:
+            base = alt.Chart(drawing.rows(weeks)).encode(x=self._x("start"), x2="end:T", color=colour)
+            layers.append(base.mark_rule(strokeWidth=4, opacity=0.9).encode(y=y))
+        layers += self._rules(numbers=True)
+        return alt.layer(*layers).properties(width=self._width, height=250)
+
+    def _points(self, chapter: Chapter) -> list[dict[str, Any]]:
+        points = []
+        for day in chapter.days:
+            found = day.document()["metrics"].get(self._timeline.metric)
+            if found is None or found["estimate"] is None:
+                continue
+            bounds = {name: found["estimate"] if found[name] is None else found[name] for name in ("low", "high")}
+            state = MEASURED if day.mature else PROVISIONAL
+            who = self._names[chapter.version]
+            points.append({"at": _noon(day.day), "value": found["estimate"], **bounds, "state": state, "who": who})
+        return points
+
+    def _weeks(self, chapter: Chapter) -> list[dict[str, Any]]:
+        """The mature days that the monitor judged together, each once."""
+        found = {}
+        for window in chapter.windows:
+            one = window["performance"]
+            if one["measured"] and one["measured"]["estimate"] is not None and one["verdict"] != "unknown":
+                start, end = _day(one["first"]), _day(one["through"]) + timedelta(days=1)
+                value = one["measured"]["estimate"]
+                who = self._names[chapter.version]
+                found[one["through"]] = {"start": _iso(start), "end": _iso(end), "value": value, "who": who}
+        return list(found.values())
+
+    def _promises(self, y: Any) -> list[Chart]:
+        bands = []
+        for chapter in self._timeline.chapters:
+            promised = chapter.promise.metrics[self._timeline.metric].document()
+            if promised["estimate"] is not None and promised["low"] is not None:
+                span = {
+                    "start": _iso(_midnight(chapter.first)),
+                    "end": _iso(_midnight(chapter.last) + timedelta(days=1)),
+                }
+                bands.append({**promised, **span, "value": promised["estimate"], "who": self._names[chapter.version]})
+        if not bands:
+            return []
+        base = alt.Chart(drawing.rows(bands)).encode(x=self._x("start"), x2="end:T")
+        colour = alt.Color("who:N", scale=self._versions())
+        band = base.mark_rect(opacity=0.13).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
+        return [band, base.mark_rule(strokeWidth=1.6, strokeDash=[7, 4]).encode(y=y, color=colour)]
+
+    def _arriving(self) -> list[Chart]:
+        """Shade the days whose labels are still arriving."""
+        young = [day.day for day in self._timeline.chapters[-1].days if not day.mature]
+        mature = [day.day for day in self._timeline.chapters[-1].days if day.mature]
+        young = [day for day in young if not mature or day > mature[-1]]
+        if not young:
+            return []
+        span = [{"start": _iso(_day(min(young).isoformat())), "end": self._domain[1]}]
+        base = alt.Chart(drawing.rows(span)).encode(x=self._x("start"), x2="end:T")
+        return [base.mark_rect(color=drawing.GRID, opacity=0.8)]
+
+    def drift(self) -> Chart | None:
+        """How far the features that moved most lie from the reference, and how far is usual, window by window."""
+        far: dict[str, float] = {}
+        parts = []
+        for window in self._timeline.windows:
+            for part in _parts(window):
+                far[part["feature"]] = max(far.get(part["feature"], 0.0), part["distance"])
+                start, end = (window[name] for name in ("start", "end"))
+                parts.append({"start": start, "end": end, **part})
+        shown = sorted(far, key=lambda name: -far[name])[:_FEATURES]
+        parts = [part for part in parts if part["feature"] in shown]
+        if not parts:
+            return None
+        scale = alt.Scale(domain=shown, range=[drawing.NEGATIVE, *drawing.RUNGS[1:], drawing.RUNGS[0]][: len(shown)])
+        colour = alt.Color(
+            "feature:N", scale=scale, legend=alt.Legend(columns=4 if self._width > 500 else 2, symbolType="stroke")
+        )
+        y = self._y("distance", "distance")
+        base = alt.Chart(drawing.rows(parts)).encode(x=self._x("start"), x2="end:T", color=colour)
+        usual = base.mark_rule(strokeWidth=1.2, strokeDash=[2, 3], opacity=0.8).encode(y=alt.Y("usual:Q"))
+        steps = base.mark_rule(strokeWidth=3).encode(y=y)
+        return alt.layer(usual, steps, *self._rules()).properties(width=self._width, height=150)
+
+    def lanes(self) -> Chart:
+        """The windows by their verdict, and the version that was live."""
+        bars = []
+        for window in self._timeline.windows:
+            bars.append({"start": window["start"], "end": window["end"], "lane": "windows", "what": window["verdict"]})
+        words = dict(VERDICTS)
+        for chapter in self._timeline.chapters:
+            name = self._names[chapter.version]
+            words[name] = self._versions().range[list(self._names.values()).index(name)]
+            end = _midnight(chapter.last) + timedelta(days=1)
+            bars.append({"start": _iso(chapter.first), "end": _iso(end), "lane": "live", "what": name})
+        there = [word for word in words if any(bar["what"] == word for bar in bars)]
+        scale = alt.Scale(domain=there, range=[words[word] for word in there])
+        legend = alt.Legend(columns=5 if self._width > 500 else 2, symbolType="square", symbolStrokeWidth=0)
+        y = alt.Y(
+            "lane:N",
+            sort=["windows", "live"],
+            axis=alt.Axis(title=None, grid=False, ticks=False, domain=False, minExtent=_EXTENT, maxExtent=_EXTENT),
+        )
+        base = alt.Chart(drawing.rows(bars)).mark_bar(height=16, stroke=drawing.GRID, strokeWidth=1.5, clip=True)
+        bars_of = base.encode(
+            x=self._x("start", labels=True), x2="end:T", y=y, color=alt.Color("what:N", scale=scale, legend=legend)
+        )
+        return alt.layer(bars_of, *self._rules()).properties(width=self._width, height=56)
+
+
+def _parts(window: dict[str, Any]) -> list[dict[str, Any]]:
+    drift = window["drift"]
+    if drift is None:
+        return []
+    parts = [*drift["features"], drift["score"], drift["classifier"] | {"feature": "all together"}]
+    return [{name: part[name] for name in ("feature", "distance", "usual", "moved")} for part in parts]
+
+
+def _iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat()
+
+
+def _midnight(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _day(text: str) -> datetime:
+    return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+
+
+def _noon(day: date) -> str:
+    return _iso(datetime.combine(day, datetime.min.time(), UTC) + _NOON)
