@@ -41,7 +41,8 @@ CANDIDATES: list[dict[str, Any]] = [
     {"id": "logistic", "kind": "logistic", "params": {"C": 0.01}},
 ]
 AT = "2018-06-17T02:00:00Z"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# Two monitors and a whole training, each step a process of its own: two minutes of one core.
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(900)]
 
 
 @dataclass
