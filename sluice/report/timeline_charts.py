@@ -130,12 +130,13 @@ class _Life:
             own = [point for point in points if point["state"] == state]
             if own:
                 base = alt.Chart(drawing.rows(own)).encode(x=self._x("at"), color=colour)
-                layers.append(base.mark_rule(strokeWidth=1.2, opacity=0.4).encode(y="low:Q", y2="high:Q"))
-                layers.append(base.mark_point(filled=filled, size=34, opacity=1, strokeWidth=1.6).encode(y=y))
+                layers.append(base.mark_rule(strokeWidth=1.2, opacity=0.28).encode(y="low:Q", y2="high:Q"))
+                layers.append(base.mark_point(filled=filled, size=26, opacity=0.75, strokeWidth=1.4).encode(y=y))
         weeks = [week for chapter in self._timeline.chapters for week in self._weeks(chapter)]
         if weeks:
             base = alt.Chart(drawing.rows(weeks)).encode(x=self._x("start"), x2="end:T", color=colour)
-            layers.append(base.mark_rule(strokeWidth=4, opacity=0.9).encode(y=y))
+            layers.append(base.mark_rect(opacity=0.22).encode(y="low:Q", y2="high:Q"))
+            layers.append(base.mark_rule(strokeWidth=4).encode(y=y))
         layers += self._rules(numbers=True)
         return alt.layer(*layers).properties(width=self._width, height=250)
 
@@ -158,27 +159,26 @@ class _Life:
             one = window["performance"]
             if one["measured"] and one["measured"]["estimate"] is not None and one["verdict"] != "unknown":
                 start, end = _day(one["first"]), _day(one["through"]) + timedelta(days=1)
-                value = one["measured"]["estimate"]
-                who = self._names[chapter.version]
-                found[one["through"]] = {"start": _iso(start), "end": _iso(end), "value": value, "who": who}
+                measured = {**one["measured"], "value": one["measured"]["estimate"]}
+                span = {"start": _iso(start), "end": _iso(end), "who": self._names[chapter.version]}
+                found[one["through"]] = {**measured, **span}
         return list(found.values())
 
     def _promises(self, y: Any) -> list[Chart]:
-        bands = []
+        layers = []
         for chapter in self._timeline.chapters:
             promised = chapter.promise.metrics[self._timeline.metric].document()
-            if promised["estimate"] is not None and promised["low"] is not None:
-                span = {
-                    "start": _iso(_midnight(chapter.first)),
-                    "end": _iso(_midnight(chapter.last) + timedelta(days=1)),
-                }
-                bands.append({**promised, **span, "value": promised["estimate"], "who": self._names[chapter.version]})
-        if not bands:
-            return []
-        base = alt.Chart(drawing.rows(bands)).encode(x=self._x("start"), x2="end:T")
-        colour = alt.Color("who:N", scale=self._versions())
-        band = base.mark_rect(opacity=0.13).encode(y=alt.Y("low:Q"), y2="high:Q", color=colour)
-        return [band, base.mark_rule(strokeWidth=1.6, strokeDash=[7, 4]).encode(y=y, color=colour)]
+            if promised["estimate"] is None or promised["low"] is None:
+                continue
+            span = {"start": _iso(_midnight(chapter.first)), "end": _iso(_midnight(chapter.last) + timedelta(days=1))}
+            base = alt.Chart(drawing.rows([{**promised, **span, "value": promised["estimate"]}]))
+            base, colour = base.encode(x=self._x("start"), x2="end:T"), self._colour(chapter)
+            layers.append(base.mark_rect(opacity=0.13, color=colour).encode(y=alt.Y("low:Q"), y2="high:Q"))
+            layers.append(base.mark_rule(strokeWidth=1.6, strokeDash=[7, 4], color=colour).encode(y=y))
+        return layers
+
+    def _colour(self, chapter: Chapter) -> str:
+        return _VERSIONS[self._timeline.chapters.index(chapter) % len(_VERSIONS)]
 
     def _arriving(self) -> list[Chart]:
         """Shade the days whose labels are still arriving."""
@@ -191,6 +191,11 @@ class _Life:
         base = alt.Chart(drawing.rows(span)).encode(x=self._x("start"), x2="end:T")
         return [base.mark_rect(color=drawing.GRID, opacity=0.8)]
 
+    def _span(self, window: dict[str, Any]) -> dict[str, str]:
+        """A window's time, as far as it is shown."""
+        start = max(datetime.fromisoformat(window["start"]), self._timeline.since)
+        return {"start": _iso(start), "end": _iso(datetime.fromisoformat(window["end"]))}
+
     def drift(self) -> Chart | None:
         """How far the features that moved most lie from the reference, and how far is usual, window by window."""
         far: dict[str, float] = {}
@@ -198,8 +203,7 @@ class _Life:
         for window in self._timeline.windows:
             for part in _parts(window):
                 far[part["feature"]] = max(far.get(part["feature"], 0.0), part["distance"])
-                start, end = (window[name] for name in ("start", "end"))
-                parts.append({"start": start, "end": end, **part})
+                parts.append({**self._span(window), **part})
         shown = sorted(far, key=lambda name: -far[name])[:_FEATURES]
         parts = [part for part in parts if part["feature"] in shown]
         if not parts:
@@ -218,11 +222,11 @@ class _Life:
         """The windows by their verdict, and the version that was live."""
         bars = []
         for window in self._timeline.windows:
-            bars.append({"start": window["start"], "end": window["end"], "lane": "windows", "what": window["verdict"]})
+            bars.append({**self._span(window), "lane": "windows", "what": window["verdict"]})
         words = dict(VERDICTS)
         for chapter in self._timeline.chapters:
             name = self._names[chapter.version]
-            words[name] = self._versions().range[list(self._names.values()).index(name)]
+            words[name] = self._colour(chapter)
             end = _midnight(chapter.last) + timedelta(days=1)
             bars.append({"start": _iso(chapter.first), "end": _iso(end), "lane": "live", "what": name})
         there = [word for word in words if any(bar["what"] == word for bar in bars)]

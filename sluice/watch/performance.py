@@ -114,10 +114,13 @@ def known_at(
     return Known(rows.select("event_id", "event_time", *entities, "label", "label_time"), score, threshold)
 
 
-def day_figures(use_case: UseCase, known: Known, promise: Promise, at: datetime) -> list[DayFigures]:
-    """Each event day that was answered, in order."""
+def day_figures(
+    use_case: UseCase, known: Known, promise: Promise, at: datetime, *, names: list[str] | None = None
+) -> list[DayFigures]:
+    """Each event day that was answered, in order. `names`: of metrics, the gate's among them; default: all."""
+    names = metric_names(use_case) if names is None else names
     day = known.rows.get_column("event_time").dt.convert_time_zone("UTC").dt.date()
-    return [_day(use_case, known.take((day == one).to_numpy()), promise, one, at) for one in sorted(set(day))]
+    return [_day(use_case, known.take((day == one).to_numpy()), promise, one, at, names) for one in sorted(set(day))]
 
 
 def pooled(use_case: UseCase, known: Known, days: list[DayFigures], promise: Promise) -> dict[str, Any]:
@@ -164,14 +167,14 @@ def estimate_error(days: list[DayFigures], metric: str) -> dict[str, Any]:
     return {"days": len(off), "mean": float(np.mean(off)), "mean_absolute": float(np.mean(np.abs(off)))}
 
 
-def _day(use_case: UseCase, known: Known, promise: Promise, day: date, at: datetime) -> DayFigures:
+def _day(use_case: UseCase, known: Known, promise: Promise, day: date, at: datetime, names: list[str]) -> DayFigures:
     settings = use_case.watch.performance
     labelled = known.labelled
     count = int(labelled.sum())
     ended = datetime(day.year, day.month, day.day, tzinfo=UTC) + DAY
     enough = count >= settings.min_rows
     whole = at >= ended + settings.mature_after and count >= settings.mature_share * len(labelled)
-    metrics = _metrics(use_case, known.take(labelled), metric_names(use_case)) if enough else {}
+    metrics = _metrics(use_case, known.take(labelled), names) if enough else {}
     return DayFigures(day, len(labelled), count, enough and whole, metrics, _estimate(use_case, known, promise))
 
 

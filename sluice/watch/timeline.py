@@ -114,9 +114,9 @@ def _chapter(
     found = answered(registry.store, use_case, version, since, at, events=seen.events, now=now)
     if found.is_empty():
         return None
-    promise = read_promise(registry, use_case, version, seen.events, performance.metric_names(use_case), cut)
+    promise = read_promise(registry, use_case, version, seen.events, [use_case.gate.metric], cut)
     known = performance.known_at(found, seen.labels, seen.events, use_case, at, cut)
-    days = performance.day_figures(use_case, known, promise, at)
+    days = performance.day_figures(use_case, known, promise, at, names=[use_case.gate.metric])
     windows = read_windows(registry.store, use_case.name, version, until=at)
     time = found.get_column("event_time")
     first, last = time.min(), time.max()
