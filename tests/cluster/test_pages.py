@@ -61,7 +61,7 @@ def test_a_laptop_sees_into_the_clusters_store(stack: Stack, folder: Path) -> No
 
 
 def test_the_endpoint_answers_and_the_log_says_why(stack: Stack, trained: dict[str, Any], folder: Path) -> None:
-    stack.kubectl("wait", "--for=condition=Ready", "inferenceservice/fraud", "--timeout=300s")
+    stack.kubectl("wait", "--for=create", "httproute/fraud", "--timeout=300s")
     said = follow(stack, folder, f"{section('4. The data')}\n{section('6. The endpoint')}")
     answer, _ = json.JSONDecoder().raw_decode(said[said.index('{"') :])
     digest = trained["gate"].parameters["version"]
