@@ -28,10 +28,10 @@ Apply = Callable[..., str]
 WaitFor = Callable[..., Any]
 Reach = Callable[[str, int], str]
 
-FIRST = ("test_apply.py", "test_pipeline.py", "test_endpoint.py")
+ORDER = ("test_apply.py", "test_pipeline.py", "test_endpoint.py")
 LAST = ("test_cluster_rollout.py", "test_cluster_ends.py")
-"""Overlays want the namespace free; the endpoint has the pipeline's champion; a rollout leaves servers that fill a
-small machine, and versions that no gate has seen."""
+"""What needs no stack goes before it fills a small machine: overlays want the namespace free. The endpoint then has the
+pipeline's champion; a rollout leaves servers behind, and versions that no gate has seen."""
 FAILED = pytest.StashKey[bool]()
 
 
@@ -46,11 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> int:
+def _turn(item: pytest.Item) -> tuple[bool, bool, int]:
     name = item.path.name
-    if name in FIRST:
-        return FIRST.index(name)
-    return len(FIRST) + (LAST.index(name) + 1 if name in LAST else 0)
+    place = ORDER.index(name) if name in ORDER else len(ORDER)
+    return name in LAST, "stack" in getattr(item, "fixturenames", ()), place
 
 
 @pytest.hookimpl(wrapper=True)
