@@ -35,6 +35,7 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier demos: start from nothing")] = False,
     seed: Annotated[int | None, typer.Option(help="Other random numbers in training")] = None,
     world: Annotated[int | None, typer.Option(help="Another simulated world")] = None,
+    weeks: Annotated[bool, typer.Option("--weeks", help="Go on for weeks: prices rise, and what follows")] = False,
     work: Work = WORK,
 ) -> None:
     """Raw card transactions to a gated model behind an endpoint that scores the next day's transactions."""
@@ -55,7 +56,8 @@ def demo(
         _roll_out(use_case, stage)
     out.rule("[bold]4  The endpoint[/]: the champion scores the next day's transactions")
     _serve_next_day(use_case, stage)
-    _live_weeks(stage)
+    if weeks:
+        _live_weeks(stage)
     _farewell(stage)
 
 
@@ -186,7 +188,8 @@ def _live_weeks(stage: Stage) -> None:
 def _farewell(stage: Stage) -> None:
     out.rule("What to look at next")
     first = sorted((stage.work / "runs").iterdir())[-1]
-    out.print(f"the weeks          {stage.timeline / 'timeline.html'}")
+    page = stage.timeline / "timeline.html"
+    out.print(f"the weeks after    {page if page.exists() else 'make demo WEEKS=1: some more minutes'}")
     out.print(f"the report         {first / 'report.html'}")
     out.print(f"the model card     {first / 'card.html'}")
     out.print(f"why it is live     .venv/bin/sluice why {USE_CASE}")
