@@ -36,8 +36,8 @@ RATE = 0.05
 WATCH = Watch(
     draws=200,
     min_rows=100,
-    classifier=Classifier(rows=200, draws=40, rounds=5),
-    online=Online(rows=1500, every=1, pause=timedelta(), outliers=Outliers(rate=RATE, keep=5)),
+    classifier=Classifier(rows=100, draws=40, rounds=1),
+    online=Online(rows=1500, every=100, pause=timedelta(), outliers=Outliers(rate=RATE, keep=5)),
 )
 PAYLOADS = Payloads(max_event=256 * 1024, answer_within=timedelta(seconds=1))
 

@@ -44,7 +44,7 @@ class Watched:
     """A drift server and the receiver before it."""
 
     drift: DriftProcess
-    sender: Sender
+    receiver: ReceiverProcess
     token: str
 
     @property
@@ -74,12 +74,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         settings=QUICK,
         options=("--forward", drift.address),
     ) as receiver:
-        yield Watched(drift, Sender(receiver), token)
+        yield Watched(drift, receiver, token)
     drift.kill()
 
 
 def test_half_a_day_is_not_judged_and_that_is_said(watched: Watched) -> None:
-    tell(watched.sender, rows(200, TODAY, TODAY + 12 * HOUR, seed=2))
+    tell(Sender(watched.receiver), rows(200, TODAY, TODAY + 12 * HOUR, seed=2))
     found = until(watched.address, lambda found: found["rows"] == 200)
     assert (found["judged"], found["window"]["full"]) == (None, False)
     assert "the window is not full: since the start 1" in found["waiting"]
@@ -87,7 +87,7 @@ def test_half_a_day_is_not_judged_and_that_is_said(watched: Watched) -> None:
 
 
 def test_a_quiet_day_is_quiet_and_few_of_its_rows_are_outliers(watched: Watched) -> None:
-    tell(watched.sender, rows(QUIET, TODAY + 12 * HOUR, TODAY + 40 * HOUR, seed=3))
+    tell(Sender(watched.receiver), rows(QUIET, TODAY + 12 * HOUR, TODAY + 40 * HOUR, seed=3))
     found = until(watched.address, lambda found: found["rows"] == 200 + QUIET and _is_judged(found))
     assert found["judged"]["verdict"] == "quiet", found["judged"]
     assert found["judged"]["days"] == {"reference": DAYS - 1, "window": 1}
@@ -102,7 +102,7 @@ def test_a_quiet_day_is_quiet_and_few_of_its_rows_are_outliers(watched: Watched)
 
 def test_a_planted_shift_is_found_and_named(watched: Watched) -> None:
     moved = rows(600, TODAY + 40 * HOUR, TODAY + 65 * HOUR, seed=4, shift=SHIFT)
-    tell(watched.sender, moved)
+    tell(Sender(watched.receiver), moved)
     count = 200 + QUIET + moved.height
     found = until(watched.address, lambda found: found["rows"] == count and _is_judged(found))["judged"]
     assert found["verdict"] == "drift"
@@ -174,7 +174,7 @@ def test_killed_and_started_again_it_begins_with_nothing_and_says_so(watched: Wa
     assert before["judged"] is not None
     watched.drift.kill()
     table = rows(100, TODAY + 65 * HOUR, TODAY + 66 * HOUR, seed=8)
-    tell(watched.sender, table)
+    tell(Sender(watched.receiver), table)
     with running_drift_server(watched.drift.folder, watched.drift.callers, port=watched.drift.port) as address:
         assert address == watched.address
         found = until(address, lambda found: found["rows"] == table.height)

@@ -23,7 +23,8 @@ def feature_tests(reference: Matrix, window: Matrix, categories: Mapping[int, in
         reference,
         p_val=rate,
         correction="fdr",
-        categories_per_feature={i: list(range(n)) for i, n in categories.items()},
+        # Codes that occur in neither table would stop the chi-squared test; the library adds those of the window.
+        categories_per_feature={i: np.unique(reference[:, i]).tolist() for i in categories},
     )
     found = detector.predict(window, return_p_val=True, return_distance=True)["data"]
     return {
