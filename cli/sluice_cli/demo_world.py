@@ -34,7 +34,7 @@ class Story:
 
     days: int = 39
     rises: int = 4
-    factor: float = 2.0
+    factor: float = 1.4
     share: float = 0.05
     rows: int = 100
     cards: int = 5000
