@@ -101,7 +101,7 @@ class ReceiverProcess:
     def store(self) -> Store:
         """Its store."""
         names = {"AWS_ACCESS_KEY_ID": "access_key_id", "AWS_SECRET_ACCESS_KEY": "secret_access_key"}
-        keys = {names[name]: value for name, value in self.keys.items()} or None
+        keys = {names[name]: value for name, value in self.keys.items() if name in names} or None
         return open_store(self.storage, credentials=keys)
 
     def settle(self) -> None:
