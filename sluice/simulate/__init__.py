@@ -23,7 +23,6 @@ __all__ = [
     "FraudPattern",
     "PriceRise",
     "World",
-    "district",
     "simulate",
     "write_parts",
     "write_raw",
