@@ -36,6 +36,8 @@ RATE = 0.05
 WATCH = Watch(
     draws=200,
     min_rows=100,
+    # Chance moves 100 rows by less: these tests are about the server, tests/watch/test_live.py about the alarm rate.
+    min_distance=0.3,
     classifier=Classifier(rows=100, draws=40, rounds=1),
     online=Online(rows=1500, every=100, pause=timedelta(), outliers=Outliers(rate=RATE, keep=5)),
 )

@@ -16,10 +16,8 @@ import polars as pl
 from sluice.errors import WatchError
 from sluice.features.decoding import decoded
 from sluice.features.schema import FeatureSchema
-from sluice.steps import silent
 from sluice.watch.alibi.columns import SCORE
 from sluice.watch.alibi.comparison import DAY_US, Comparison, day_of
-from sluice.watch.alibi.drift import compared
 from sluice.watch.alibi.sliding import Row
 
 _MOST_MISSING_US = 3_600_000_000
@@ -36,10 +34,10 @@ def table_of(schema: FeatureSchema, rows: Sequence[Row]) -> pl.DataFrame:
     return table.select(times.cast(pl.Datetime("us", "UTC")), *features, scores)
 
 
-def judge(
+def comparison(
     schema: FeatureSchema, reference: pl.DataFrame, window: pl.DataFrame, settings: Mapping[str, Any], seed: int
-) -> dict[str, Any]:
-    """What `sluice.watch.drift.Drift.document` says, of the whole days up to the latest row of the window.
+) -> Comparison:
+    """The whole days up to the latest row of the window, and the reference by days that end at the same time of day.
 
     Args:
         reference: what `sluice.watch.reference` keeps beside the version.
@@ -57,7 +55,7 @@ def judge(
     wanted = round(window.height / len(np.unique(day_of(moved[1]))) * len(np.unique(day_of(known))))
     if wanted < known.height:
         known = known.sample(wanted, seed=seed).sort("event_time")
-    return compared(Comparison(schema, known, moved[1], dict(settings), seed), silent)
+    return Comparison(schema, known, moved[1], dict(settings), seed)
 
 
 def refuse_short(reference: pl.DataFrame, window_days: int) -> None:

@@ -12,9 +12,11 @@ import polars as pl
 
 from sluice.features.schema import MISSING, FeatureSchema, to_matrix
 from sluice.payloads.bodies import Answer
+from sluice.steps import silent
 from sluice.watch.alibi.comparison import DAY_US
+from sluice.watch.alibi.drift import compared
 from sluice.watch.alibi.files import ONLINE, REFERENCE
-from sluice.watch.alibi.live import judge, refuse_short, table_of
+from sluice.watch.alibi.live import comparison, refuse_short, table_of
 from sluice.watch.alibi.outliers import Outliers
 from sluice.watch.alibi.sliding import Row, SlidingSample
 
@@ -57,7 +59,8 @@ class Online:
 
     def judged(self, rows: list[Row]) -> dict[str, Any]:
         """The document of a window of rows (`sluice.watch.drift.Drift.document`)."""
-        return judge(self.schema, self._reference, table_of(self.schema, rows), self._watch, self._seed)
+        pair = comparison(self.schema, self._reference, table_of(self.schema, rows), self._watch, self._seed)
+        return compared(pair, silent)
 
     def holds(self, answer: Answer) -> bool:
         """Whether an answer tells the version's features."""
