@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import warnings
 from pathlib import Path
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from sluice.errors import SluiceError
@@ -19,7 +17,7 @@ from sluice.payloads.callers import Callers
 from sluice.processes import end_with
 from sluice.watch.alibi.drift_application import DriftApplication
 from sluice.watch.alibi.drift_metrics import DriftMetrics
-from sluice.watch.alibi.explainer import PORT, listen
+from sluice.watch.alibi.listening import add_address, listen, serve
 from sluice.watch.alibi.online import Online
 from sluice.watch.alibi.watching import Watching
 
@@ -32,9 +30,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sluice.watch.alibi.drift_server", description="Drift as it comes.")
     parser.add_argument("folder", type=Path, help="what the version is watched by")
     parser.add_argument("--callers", type=Path, required=True, help="file of who may send; docs/payload-ledger.md")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
-    parser.add_argument("--port", type=int, default=PORT, help="0: a free one; default: %(default)s")
-    parser.add_argument("--caller", type=int, help="end when this process, which started it, ends")
+    add_address(parser)
     return parser
 
 
@@ -56,16 +52,7 @@ def main(words: list[str]) -> int:
     metrics = DriftMetrics(CollectorRegistry(), online.model, online.version)
     watching = Watching(online, metrics)
     application = DriftApplication(online, watching, callers, metrics).asgi()
-    where = "http://{}:{}".format(*listener.getsockname()[:2])
-    print(json.dumps({"address": where, "model": online.model, "version": online.version}), flush=True)
-    config = uvicorn.Config(
-        application,
-        access_log=False,
-        log_level="warning",
-        timeout_keep_alive=_KEPT_SECONDS,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
-    uvicorn.Server(config).run([listener])
+    serve(application, listener, online.model, online.version, grace=_GRACE_SECONDS, keep_alive=_KEPT_SECONDS)
     watching.end()
     return 0
 

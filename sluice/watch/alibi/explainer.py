@@ -7,21 +7,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import socket
 import sys
 import warnings
 from pathlib import Path
 
-import uvicorn
 from prometheus_client import CollectorRegistry
 
 from sluice.processes import end_with
 from sluice.watch.alibi.application import Application
 from sluice.watch.alibi.explaining import Explaining
+from sluice.watch.alibi.listening import add_address, listen, serve
 from sluice.watch.alibi.metrics import ExplainerMetrics
-
-PORT = 8080
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,9 +27,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--predictor", help="http://host:port of the server of the same version")
     parser.add_argument("--predictor_host", help="host[:port] of it, as KServe says it")
     parser.add_argument("--model_name", help="KServe's name for the service; the folder says whose explainer it is")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
-    parser.add_argument("--port", "--http_port", type=int, default=PORT, help="0: a free one; default: %(default)s")
-    parser.add_argument("--caller", type=int, help="end when this process, which started it, ends")
+    add_address(parser, "--http_port")
     return parser
 
 
@@ -53,18 +47,9 @@ def main(words: list[str]) -> int:
         print(f"{error.filename or f'{given.host}:{given.port}'}: {error.strerror}", file=sys.stderr)
         return 1
     application = Application(explaining, address, ExplainerMetrics(CollectorRegistry())).asgi()
-    where = "http://{}:{}".format(*listener.getsockname()[:2])
-    print(json.dumps({"address": where, "model": explaining.model, "version": explaining.version}), flush=True)
     patience = int(explaining.settings["seconds"]) + 1
-    config = uvicorn.Config(application, access_log=False, log_level="warning", timeout_graceful_shutdown=patience)
-    uvicorn.Server(config).run([listener])
+    serve(application, listener, explaining.model, explaining.version, grace=patience)
     return 0
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=128)
 
 
 if __name__ == "__main__":
