@@ -1,11 +1,16 @@
-"""A process that does not outlive the one that started it."""
+"""Processes that do not outlive the one that started them."""
 
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -15,3 +20,26 @@ def end_with(caller: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != caller:
         sys.exit("the caller is gone")
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environment: Mapping[str, str], *, errors: IO[str] | None = None, grace: float
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any] | None]]:
+    """A server's process while the block lasts, and the line of JSON that it says first; None when it ended before.
+
+    Args:
+        errors: where its standard error goes; default: to this process's.
+        grace: seconds after SIGTERM until it is killed.
+    """
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=dict(environment)) as process:
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            yield process, json.loads(line) if line else None
+        finally:
+            process.terminate()
+            try:
+                process.wait(grace)
+            except subprocess.TimeoutExpired:
+                process.kill()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sluice.errors import RegistryError, SluiceError
+from sluice.processes import started
 from sluice.registry import Keys
 from sluice.registry.servable import Servable, load_servable
 from sluice.settings import UseCase
@@ -82,24 +81,8 @@ def running(
     command += ["--payloads", payloads] if payloads else []
     environment = {**os.environ, **({"SLUICE_PAYLOADS_TOKEN": token} if token else {})}
     log = fetched.folder.with_suffix(".log")
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,
-    ):
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            if not line:
-                process.wait()
-                raise SluiceError(f"the server did not start: {log.read_text().strip()[-500:]}", f"see {log}")
-            yield Endpoint(**json.loads(line))
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    with log.open("w") as errors, started(command, environment, errors=errors, grace=GRACE_SECONDS) as (process, said):
+        if said is None:
+            process.wait()
+            raise SluiceError(f"the server did not start: {log.read_text().strip()[-500:]}", f"see {log}")
+        yield Endpoint(**said)

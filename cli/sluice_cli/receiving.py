@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from sluice.errors import WatchError
+from sluice.processes import started
 from sluice.settings import UseCase
 
 CALLERS = "callers.yaml"
@@ -69,23 +69,10 @@ def receiving(
         command = [sys.executable, "-m", "sluice_serving.payloads", "--settings", file.name, "--port", str(port)]
         command += ["--spool", str(place / "spool"), "--callers", str(place / CALLERS)]
         command += ["--forward", forward] if forward else []
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment(settings)) as process:
-            assert process.stdout is not None
-            try:
-                line = process.stdout.readline()
-                if not line:
-                    raise WatchError(f"the receiver ended with status {process.wait()}", "it said why above")
-                yield ReceiverProcess(json.loads(line)["address"], process)
-            finally:
-                _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+        with started(command, _environment(settings), grace=_GRACE_SECONDS) as (process, said):
+            if said is None:
+                raise WatchError(f"the receiver ended with status {process.wait()}", "it said why above")
+            yield ReceiverProcess(said["address"], process)
 
 
 def _environment(settings: UseCase) -> dict[str, str]:

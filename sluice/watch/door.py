@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sluice.errors import WatchError
+from sluice.processes import started
 from sluice.steps import Progress, read_line, silent
 
 VARIABLE = "SLUICE_ALIBI_PYTHON"
@@ -76,24 +76,11 @@ def server(module: str, folder: Path, options: Sequence[str], *, python: Path | 
     """
     command = [str(python or interpreter()), "-W", "ignore", "-m", module, str(folder), *options]
     command += ["--caller", str(os.getpid())]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            if not line:
-                name = module.rpartition(".")[2].replace("_", " ")
-                raise WatchError(f"the {name} did not start", "its own words stand above")
-            yield str(json.loads(line)["address"])
-        finally:
-            _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    with started(command, environment(), grace=_STOP_SECONDS) as (_, said):
+        if said is None:
+            name = module.rpartition(".")[2].replace("_", " ")
+            raise WatchError(f"the {name} did not start", "its own words stand above")
+        yield str(said["address"])
 
 
 def _listen(process: subprocess.Popen[str], progress: Progress) -> dict[str, Any] | None:
