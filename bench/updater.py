@@ -84,8 +84,7 @@ def main() -> None:
 def world(case: UseCase, folder: Path, cards: int, days: int) -> tuple[tuple[pl.DataFrame, pl.DataFrame], pl.DataFrame]:
     """History, and the events of the day after it."""
     write_raw(World(days=days + 1, cards=cards, terminals=2 * cards), case.seed, folder / "raw")
-    data = case.data.model_copy(update={"end": None})
-    known = ingest(case.model_copy(update={"data": data}), source=str(folder / "raw"), now=datetime.now(UTC))
+    known = ingest(case.until(None), source=str(folder / "raw"), now=datetime.now(UTC))
     last = known.events.get_column("event_time")[-1].replace(hour=0, minute=0, second=0, microsecond=0)
     history = known.events.filter(pl.col("event_time") < last), known.labels.filter(pl.col("label_time") < last)
     return history, known.events.filter(pl.col("event_time") >= last)

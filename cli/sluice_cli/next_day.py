@@ -96,7 +96,6 @@ def _next_day(servable: Servable, use_case: UseCase) -> tuple[pl.DataFrame, pl.D
 def _known(use_case: UseCase) -> tuple[pl.DataFrame, pl.DataFrame, Ingested]:
     start = use_case.data.end
     assert start is not None
-    data = use_case.data.model_copy(update={"end": start + DAY})
-    known = ingest(use_case.model_copy(update={"data": data}), now=datetime.now(UTC))
+    known = ingest(use_case.until(start + DAY), now=datetime.now(UTC))
     day = known.events.filter(pl.col("event_time") >= start)
     return day, known.labels.filter(pl.col("label_time") >= start), known

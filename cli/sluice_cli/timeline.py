@@ -12,7 +12,7 @@ import typer
 
 from sluice.errors import SettingsError
 from sluice.settings import UseCase
-from sluice.settings.base import parse_instant
+from sluice.settings.base import read_instant
 from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
 
@@ -41,8 +41,8 @@ def timeline(
 ) -> None:
     """What the versions were worth as labels arrived, what moved, what the monitor did, and what came of it."""
     settings = load(use_case, overlay, store=store)
-    until = datetime.now(UTC) if at is None else instant("--at", at)
-    begin = until - timedelta(days=28) if since is None else instant("--since", since)
+    until = datetime.now(UTC) if at is None else read_instant(at, "--at")
+    begin = until - timedelta(days=28) if since is None else read_instant(since, "--since")
     target = folder or work / "timeline" / settings.name
     files = write(settings, target, since=begin, at=until, given=[_mark(text) for text in mark or ()])
     if picture is not None:
@@ -66,23 +66,10 @@ def write(
     return write_timeline_files(found, marks_of(found, given), folder, about=about, written=now)
 
 
-def instant(option: str, text: str) -> datetime:
-    """An instant that was given on the command line.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    try:
-        parsed: datetime = parse_instant(text)
-        return parsed.astimezone(UTC)
-    except ValueError as error:
-        raise SettingsError(option, [f"{text}: {error}"]) from None
-
-
 def _mark(text: str) -> Mark:
     from sluice.report.timeline_charts import Mark
 
     when, _, words = text.partition("=")
     if not words:
         raise SettingsError("--mark", [f"{text}: expected INSTANT=WORDS"])
-    return Mark(instant("--mark", when), "world", words.strip())
+    return Mark(read_instant(when, "--mark"), "world", words.strip())

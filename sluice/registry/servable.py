@@ -13,7 +13,7 @@ from sluice.features.schema import FeatureSchema
 from sluice.registry.keys import Keys
 from sluice.registry.registry import Registry
 from sluice.registry.signing import read_folder, verify_folder
-from sluice.registry.version import Version
+from sluice.registry.version import Version, threshold_of
 from sluice.settings import parse_use_case
 from sluice.settings.use_case import UseCase
 
@@ -34,8 +34,7 @@ class Servable:
     @property
     def threshold(self) -> float:
         """Scores from here on count as positive; .5 for a version without a threshold of its own."""
-        chosen = self.document.get("threshold")
-        return 0.5 if chosen is None else float(chosen)
+        return threshold_of(self.document)
 
 
 def load_servable(folder: Path, digest: str, keys: Keys | None = None) -> Servable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ def store_version(store: Store, model: str, folder: Path, document: dict[str, An
     digest = digests.of_bytes(data)
     store.put_if_absent(manifest_key(model, digest), data)
     return Version(digest, model, files, document)
+
+
+def threshold_of(document: Mapping[str, Any]) -> float:
+    """Scores from here on count as positive: what a document has under `threshold`; .5 where it has none."""
+    chosen = document.get("threshold")
+    return 0.5 if chosen is None else float(chosen)
 
 
 def fetch_version(store: Store, version: Version, folder: Path) -> Path:

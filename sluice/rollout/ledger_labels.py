@@ -86,8 +86,7 @@ def known_labels(use_case: UseCase, now: datetime) -> pl.DataFrame:
         DataError: they cannot be read, or more rows are bad than the settings allow. StoreError: S3 does not answer.
     """
     # What the use case learns from may end earlier; the world that is answered goes on.
-    live = use_case.model_copy(update={"data": use_case.data.model_copy(update={"end": None})})
-    labels = ingest(live, now=now).labels
+    labels = ingest(use_case.until(None), now=now).labels
     return labels.unique("event_id", keep="last", maintain_order=True).select("event_id", "label")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
@@ -41,3 +42,7 @@ class UseCase(Section):
     explanations: Explanations = Explanations()
     storage: Storage = Storage()
     pipeline: Pipeline = Pipeline()
+
+    def until(self, end: datetime | None) -> UseCase:
+        """The same with data that end there; None: they do not end."""
+        return self.model_copy(update={"data": self.data.model_copy(update={"end": end})})

@@ -79,7 +79,7 @@ def retraining_settings(use_case: UseCase, at: datetime, *, given: bool) -> UseC
     """The use case that a retraining runs: where the file ends the data, or an instant was given, they end there."""
     if use_case.data.end is None and not given:
         return use_case
-    return use_case.model_copy(update={"data": use_case.data.model_copy(update={"end": at})})
+    return use_case.until(at)
 
 
 def _ruling(

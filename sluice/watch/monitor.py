@@ -96,7 +96,7 @@ def gather(
     with TemporaryDirectory(prefix="sluice-champion-") as folder:
         servable = load_champion(registry, Path(folder) / "version")
     progress("labels", 0, 3, "events, and labels that have arrived")
-    seen = _as_of(use_case, at, now)
+    seen = ingest(use_case.until(at), now=now)
     progress("ledger", 1, 3, "what the champion answered")
     settings = use_case.watch
     span = latest_span(at, settings.window, settings.settle)
@@ -154,12 +154,6 @@ def lay_out(registry: Registry, gathered: Gathered, folder: Path) -> None:
     use_case = gathered.use_case
     reference = read_reference(registry, gathered.version) if gathered.wants_detectors else None
     write_task(folder, use_case.watch, gathered.schema, reference, gathered.window, seed=use_case.seed)
-
-
-def _as_of(use_case: UseCase, at: datetime, now: datetime) -> Ingested:
-    """Events and labels as they were known at an instant: ingest of what lies before it."""
-    data = use_case.data.model_copy(update={"end": at})
-    return ingest(use_case.model_copy(update={"data": data}), now=now)
 
 
 def _gathered(

@@ -16,6 +16,7 @@ from sluice.evaluation.bootstrap import Interval, cluster_bootstrap, clusters_of
 from sluice.evaluation.context import context_of
 from sluice.promotion.evidence import METRICS, SCORES
 from sluice.registry import Decision, Registry
+from sluice.registry.version import threshold_of
 from sluice.report.evidence import CHALLENGER, score_columns
 from sluice.settings import UseCase
 from sluice.watch.estimate import Calibrator
@@ -116,5 +117,6 @@ def _stored(registry: Registry, decision: Decision, cut: float) -> dict[str, Int
     if METRICS not in decision.evidence:
         return {}
     document = json.loads(registry.evidence(decision, METRICS))
-    threshold = 0.5 if document["threshold"] is None else document["threshold"]
-    return {name: Interval.from_document(one) for name, one in document["metrics"].items()} if threshold == cut else {}
+    if threshold_of(document) != cut:
+        return {}
+    return {name: Interval.from_document(one) for name, one in document["metrics"].items()}

@@ -9,6 +9,7 @@ from typing import Any
 from sluice.errors import WatchError
 from sluice.ingest import Ingested, ingest
 from sluice.registry import Decision, Registry, why
+from sluice.registry.version import threshold_of
 from sluice.settings import UseCase
 from sluice.steps import Progress, silent
 from sluice.watch import performance
@@ -88,8 +89,7 @@ def read_timeline(
     if not versions:
         raise WatchError(f"nothing is recorded of {use_case.name}", "`sluice monitor` looks at its windows")
     progress("timeline", 0, len(versions) + 1, "events, and labels that have arrived")
-    data = use_case.data.model_copy(update={"end": at})
-    seen = ingest(use_case.model_copy(update={"data": data}), now=now)
+    seen = ingest(use_case.until(at), now=now)
     found = []
     for number, version in enumerate(versions, 1):
         progress("timeline", number, len(versions) + 1, f"what version {version[:12]} answered")
@@ -109,8 +109,7 @@ def _chapter(
     at: datetime,
     now: datetime,
 ) -> Chapter | None:
-    chosen = registry.version(version).document.get("threshold")
-    cut = 0.5 if chosen is None else float(chosen)
+    cut = threshold_of(registry.version(version).document)
     found = answered(registry.store, use_case, version, since, at, events=seen.events, now=now)
     if found.is_empty():
         return None
