@@ -40,7 +40,7 @@ def test_the_server_is_started_with_options_that_it_has() -> None:
     (container,) = pod("drift-server").spec["containers"]
     folder, *options = container["args"]
     assert container["command"][-2:] == ["-m", "sluice.watch.alibi.drift_server"]
-    source = (ROOT / "sluice/watch/alibi/drift_server.py").read_text()
+    source = "".join((ROOT / f"sluice/watch/alibi/{name}.py").read_text() for name in ("drift_server", "listening"))
     assert not [option for option in options if f'"{option.split("=")[0]}"' not in source]
     assert folder == pod("drift-server").spec["initContainers"][0]["args"][0]
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}

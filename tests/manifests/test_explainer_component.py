@@ -44,7 +44,7 @@ def test_the_explainer_understands_what_kserve_adds() -> None:
     (container,) = explainer(template()).spec["containers"]
     folder, *options = container["args"]
     assert container["command"][-2:] == ["-m", "sluice.watch.alibi.explainer"]
-    source = (ROOT / "sluice/watch/alibi/explainer.py").read_text()
+    source = "".join((ROOT / f"sluice/watch/alibi/{name}.py").read_text() for name in ("explainer", "listening"))
     for option in (
         *(word.split("=")[0] for word in options if word.startswith("--")),
         "--predictor_host",
