@@ -11,20 +11,18 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
-from sluice.errors import IntegrityError, SluiceError
 from sluice.features.quick import quick_feast
 from sluice.registry.keys import Keys
 from sluice.registry.servable import load_servable
 from sluice_serving.arguments import Arguments, read_arguments
 from sluice_serving.environment import PAYLOADS_TOKEN, with_redis
+from sluice_serving.exits import REFUSED, exit_code
 from sluice_serving.fetching import fetch, open_for_reading, patiently
 from sluice_serving.listening import listen
 from sluice_serving.saying import Saying
 from sluice_serving.waiting import WaitingRoom
 
 T = TypeVar("T")
-REFUSED, FAILED = 3, 1
-"""Exit codes: the version is not what digest or signature say; anything else that keeps the server from starting."""
 STORE_PORT = 8080
 
 
@@ -37,17 +35,11 @@ def main(words: list[str]) -> int:
     given = read_arguments(words)
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]
+    serve_it = _serve_folder if given.source.folder else _serve_from_store
     try:
-        (_serve_folder if given.source.folder else _serve_from_store)(given)
-    except IntegrityError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    except (SluiceError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
+        return exit_code(lambda: serve_it(given), refused=REFUSED)
     except Stopped:
         return 0
-    return 0
 
 
 def _serve_folder(given: Arguments) -> None:

@@ -9,13 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import polars as pl
-
-from sluice.registry.servable import Servable
 from sluice.settings.explanations import Explanations
 from sluice.settings.reader import read_section
 from sluice.watch.explanations import write_explainer
-from sluice_serving.referenced import add_source, with_reference
+from sluice_serving.exits import REFUSED, exit_code
+from sluice_serving.referenced import add_source, fetched
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,11 +27,12 @@ def parser() -> argparse.ArgumentParser:
 def main(words: list[str]) -> int:
     """Fetch, check and write; the exit code says why that did not work."""
     given = parser().parse_args(words)
+    return exit_code(lambda: _write(given), refused=REFUSED)
 
-    def write(servable: Servable, reference: pl.DataFrame) -> None:
-        write_explainer(servable, reference, read_section(given.settings, Explanations), given.folder)
 
-    return with_reference(given, write)
+def _write(given: argparse.Namespace) -> None:
+    settings = read_section(given.settings, Explanations)
+    write_explainer(*fetched(given), settings, given.folder)
 
 
 if __name__ == "__main__":

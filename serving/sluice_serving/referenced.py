@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
-from sluice.errors import IntegrityError, SluiceError
 from sluice.registry.keys import Keys
 from sluice.registry.servable import Servable
 from sluice.watch.reference import read_reference
 from sluice_serving.arguments import CHAMPION, Source
 from sluice_serving.fetching import fetch, open_for_reading
-
-REFUSED, FAILED = 3, 1
-"""Exit codes: the version is not what digest or signature say; anything else."""
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -31,18 +25,14 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def with_reference(given: argparse.Namespace, write: Callable[[Servable, pl.DataFrame], None]) -> int:
-    """Fetch and check what `add_source` names, and write what a server needs of it; an exit code."""
-    try:
-        keys = Keys.open(given.keys)
-        source = Source(None, given.version, given.model, given.folder.parent)
-        registry = open_for_reading(source, keys, os.environ)
-        servable = fetch(registry, source.digest, source.work, keys)
-        write(servable, read_reference(registry, servable.digest))
-    except IntegrityError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    except (SluiceError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    return 0
+def fetched(given: argparse.Namespace) -> tuple[Servable, pl.DataFrame]:
+    """What `add_source` names, checked: the version and its reference.
+
+    Raises:
+        IntegrityError: it is not what digest or signature say. SluiceError, OSError: it cannot be had.
+    """
+    keys = Keys.open(given.keys)
+    source = Source(None, given.version, given.model, given.folder.parent)
+    registry = open_for_reading(source, keys, os.environ)
+    servable = fetch(registry, source.digest, source.work, keys)
+    return servable, read_reference(registry, servable.digest)

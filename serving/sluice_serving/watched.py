@@ -9,14 +9,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import polars as pl
-
-from sluice.registry.servable import Servable
 from sluice.settings.payloads import Payloads
 from sluice.settings.reader import read_section
 from sluice.settings.watch import Watch
 from sluice.watch.online import write_drift_server
-from sluice_serving.referenced import add_source, with_reference
+from sluice_serving.exits import REFUSED, exit_code
+from sluice_serving.referenced import add_source, fetched
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,12 +29,12 @@ def parser() -> argparse.ArgumentParser:
 def main(words: list[str]) -> int:
     """Fetch, check and write; the exit code says why that did not work."""
     given = parser().parse_args(words)
+    return exit_code(lambda: _write(given), refused=REFUSED)
 
-    def write(servable: Servable, reference: pl.DataFrame) -> None:
-        watch, payloads = read_section(given.watch, Watch), read_section(given.payloads, Payloads)
-        write_drift_server(servable, reference, watch, payloads, given.folder)
 
-    return with_reference(given, write)
+def _write(given: argparse.Namespace) -> None:
+    watch, payloads = read_section(given.watch, Watch), read_section(given.payloads, Payloads)
+    write_drift_server(*fetched(given), watch, payloads, given.folder)
 
 
 if __name__ == "__main__":

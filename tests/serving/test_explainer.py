@@ -29,7 +29,7 @@ from sluice.watch.alibi.files import BACKGROUND, DOCUMENT
 from sluice.watch.explanations import running_explainer
 from sluice_cli.explain import _rows as chosen_rows
 from sluice_cli.main import app
-from sluice_serving import explained, referenced
+from sluice_serving import exits, explained
 from sluice_serving.traffic.process import ServerProcess
 
 PRECISION = 0.9
@@ -180,7 +180,7 @@ def test_what_an_explainer_needs_is_fetched_and_checked(
     assert (document["version"], document["settings"]["seconds"]) == (version.digest, 30.0)
     other = Keys.ensure(tmp_path / "other").folder
     shutil.rmtree(tmp_path / "versions")
-    assert explained.main([*given, str(other)]) == referenced.REFUSED
+    assert explained.main([*given, str(other)]) == exits.REFUSED
     assert "sign" in capsys.readouterr().err
 
 

@@ -13,18 +13,17 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from sluice.errors import SluiceError
 from sluice.registry.keys import Keys
 from sluice.registry.registry import Registry
 from sluice.settings import read_use_case
 from sluice.storage import open_store
 from sluice_serving.environment import STORE_URL, storage_from
+from sluice_serving.exits import exit_code
 from sluice_serving.exporter.metrics import MonitorCollector
 from sluice_serving.exporter.reading import Reader
 from sluice_serving.saying import Saying
 from sluice_serving.updater.health import Health
 
-FAILED = 1
 ANSWER_WITHIN = timedelta(seconds=10)
 EVERY = 15.0
 _STUCK = 300.0
@@ -34,12 +33,7 @@ _STUCK = 300.0
 def main(words: list[str]) -> int:
     """Serve metrics until SIGTERM or SIGINT; the exit code says whether it started."""
     given = parser().parse_args(words)
-    try:
-        _run(given)
-    except (SluiceError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    return 0
+    return exit_code(lambda: _run(given))
 
 
 def _run(given: argparse.Namespace) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from sluice.errors import SluiceError
 from sluice.payloads.callers import Callers
 from sluice.settings.payloads import Payloads
 from sluice.settings.reader import read_section
 from sluice.storage import Store, open_store
 from sluice_serving.environment import FORWARD_TOKEN, storage_from
+from sluice_serving.exits import exit_code
 from sluice_serving.listening import listen
 from sluice_serving.payloads.application import Application
 from sluice_serving.payloads.forwarding import Forwarder
@@ -29,7 +29,6 @@ from sluice_serving.payloads.shipping import Shipper
 from sluice_serving.payloads.spool import Spool
 from sluice_serving.saying import Saying
 
-FAILED = 1
 ANSWER_WITHIN = timedelta(seconds=10)
 _KEPT_SECONDS = 90
 """A sender's connection may be quiet for this long: Go's client lets go of one after 90 s itself."""
@@ -40,12 +39,7 @@ _GRACE_SECONDS, _FORWARD_SECONDS, _SHIP_SECONDS = 10, 5.0, 15.0
 def main(words: list[str]) -> int:
     """Take events until told to stop; the exit code says why it did not start."""
     given = _parser().parse_args(words)
-    try:
-        serve(given)
-    except (SluiceError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    return 0
+    return exit_code(lambda: serve(given))
 
 
 def serve(given: argparse.Namespace) -> None:

@@ -15,9 +15,10 @@ from sluice.rollout import Shadow
 from sluice.rollout.traffic import in_tenths, refuse_strangers
 from sluice.settings.rollout import OnCluster
 from sluice_serving.cluster import Cluster, Document
+from sluice_serving.exits import REFUSED
 from sluice_serving.traffic import versions
 from sluice_serving.traffic.observed import MetricsObserver
-from sluice_serving.traffic.pods import REFUSED, Pods
+from sluice_serving.traffic.pods import Pods
 from sluice_serving.traffic.versions import short
 
 PREVIOUS = "app.kubernetes.io/previous-version"

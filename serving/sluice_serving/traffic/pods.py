@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from sluice_serving.cluster import Cluster, Document
 from sluice_serving.traffic.versions import selector
 
-REFUSED = 3
-"""The server's exit code for a version that is not what digest or signature say."""
 _CONTAINER = "kserve-container"
 _QUICK = 5.0
 

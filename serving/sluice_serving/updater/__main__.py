@@ -11,22 +11,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sluice.errors import SluiceError
 from sluice.features.quick import quick_feast
+from sluice_serving.exits import exit_code
 
 WORK = Path("/var/lib/sluice")
-FAILED = 1
 
 
 def main(words: list[str]) -> int:
     """Run the updater; the exit code says whether it started."""
     given = parser().parse_args(words)
-    try:
-        _run(given)
-    except (SluiceError, OSError) as error:
-        print(error, file=sys.stderr)
-        return FAILED
-    return 0
+    return exit_code(lambda: _run(given))
 
 
 def _run(given: argparse.Namespace) -> None:
