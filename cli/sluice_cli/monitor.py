@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,10 +16,6 @@ from sluice.settings import UseCase
 from sluice.settings.base import read_instant
 from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
-
-if TYPE_CHECKING:
-    from sluice.watch.acting import Acted
-    from sluice.watch.monitor import Watched
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,7 +59,7 @@ def monitor(
         out.print(monitor_text(watched, acted))
         out.print(f"report {files.report}")
         if acted is not None and acted.run is not None:
-            _retrain(settings, acted, watched, work, given=at is not None)
+            retrain(settings, acted.run, instant, work, given=at is not None)
     raise typer.Exit({"data-fault": 4, "violated": 3}.get(watched.window["verdict"], 0))
 
 
@@ -83,14 +79,19 @@ def alone(work: Path, name: str) -> Iterator[None]:
         yield
 
 
-def _retrain(settings: UseCase, acted: Acted, watched: Watched, work: Path, *, given: bool) -> None:
+def retrain(settings: UseCase, run: str, at: datetime, work: Path, *, given: bool, online: Path | None = None) -> None:
+    """Run the training pipeline that was decided on here, and show what came of it.
+
+    Args:
+        at, given: as in `retraining_settings`.
+        online: folder of the embedded online store; default: `run_locally`'s.
+    """
     from sluice.watch.acting import retraining_settings
     from sluice_cli.results import show
     from sluice_pipelines.local import run_locally
 
-    assert acted.run is not None
-    out.rule(f"[bold]Training anew[/]: run {acted.run}")
-    again = retraining_settings(settings, watched.gathered.at, given=given)
+    out.rule(f"[bold]Training anew[/]: run {run}")
+    again = retraining_settings(settings, at, given=given)
     with run_progress() as listen:
-        finished = run_locally(again, run_id=acted.run, work=work, listen=listen)
+        finished = run_locally(again, run_id=run, work=work, online=online, listen=listen)
     show(finished.folder)

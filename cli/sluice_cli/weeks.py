@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,16 +18,16 @@ from sluice.payloads.callers import admit
 from sluice.report.monitor import monitor_text
 from sluice.settings import UseCase
 from sluice.steps import Progress
-from sluice.watch.acting import act, retraining_settings
+from sluice.watch.acting import act
 from sluice.watch.monitor import watch
 from sluice.watch.records import latest_span
 from sluice_cli.coming import Coming, begin_source, grow, read_coming
 from sluice_cli.console import out, run_progress
 from sluice_cli.demo_world import DAY, Story, to_come
 from sluice_cli.endpoint import Endpoint, fetch_champion, running
+from sluice_cli.monitor import retrain
 from sluice_cli.people import registry_for
 from sluice_cli.receiving import CALLERS, ReceiverProcess, receiving
-from sluice_cli.results import show
 from sluice_serving.playing import play
 
 DIARY = "played.json"
@@ -107,9 +105,9 @@ def live_weeks(weeks: Weeks) -> None:
     coming = _coming(weeks)
     token = admit(weeks.work / "payloads" / CALLERS, "demo", [weeks.settings.name])
     with receiving(weeks.settings, weeks.work / "payloads") as receiver:
-        sent = 0
+        before = Diary.read(weeks.place).requests
         while not weeks.over:
-            sent = _under_one_champion(weeks, coming, receiver, token, sent)
+            _under_one_champion(weeks, coming, receiver, token, before)
 
 
 def write_page(weeks: Weeks, folder: Path) -> None:
@@ -135,28 +133,25 @@ def write_page(weeks: Weeks, folder: Path) -> None:
     out.print(f"report {files.report}")
 
 
-def _under_one_champion(weeks: Weeks, coming: Coming, receiver: ReceiverProcess, token: str, sent: int) -> int:
-    """Days until another version is live, or all are over. Returns how many events the receiver took so far."""
+def _under_one_champion(weeks: Weeks, coming: Coming, receiver: ReceiverProcess, token: str, before: int) -> None:
+    """Days until another version is live, or all are over; `before` this receiver there were so many requests."""
     champion = fetch_champion(weeks.settings, weeks.work)
     servable = champion.servable()
     online = OnlineFeatures.open(servable.use_case, weeks.state, servable.schema)
     with running(champion, weeks.state, payloads=receiver.address, token=token) as endpoint:
         while not weeks.over:
-            before = Diary.read(weeks.place)
-            diary = _until_window_ends(weeks, before, coming, endpoint, online)
-            sent += 2 * (diary.requests - before.requests)
-            receiver.settle(sent)
+            diary = _until_window_ends(weeks, Diary.read(weeks.place), coming, endpoint, online)
+            receiver.settle(2 * (diary.requests - before))
             _look(weeks, weeks.story.today + diary.days * DAY)
             diary.write(weeks.place)
             if registry_for(weeks.settings).state().champion != champion.digest:
                 break
-    return sent
 
 
 def _until_window_ends(weeks: Weeks, diary: Diary, coming: Coming, endpoint: Endpoint, online: OnlineFeatures) -> Diary:
     """Live the days up to the end of a window of the monitor's."""
     story, first = weeks.story, diary.days
-    with _days() as listen:
+    with run_progress() as shown:
         while True:
             start = story.today + diary.days * DAY
             day = coming.day(start)
@@ -171,7 +166,7 @@ def _until_window_ends(weeks: Weeks, diary: Diary, coming: Coming, endpoint: End
                 applied=day.applied,
                 online=online,
                 most=story.rows,
-                progress=_of_day(listen, start),
+                progress=_of_day(shown.work("weeks"), start),
             )
             diary = replace(
                 diary,
@@ -200,17 +195,7 @@ def _look(weeks: Weeks, midnight: datetime) -> None:
     out.print(f"[bold]the monitor, {at:%d %b %H:%M}[/]")
     out.print(monitor_text(watched, acted))
     if acted.run is not None:
-        _retrain(weeks, acted.run, at)
-
-
-def _retrain(weeks: Weeks, run: str, at: datetime) -> None:
-    from sluice_pipelines.local import run_locally
-
-    out.rule(f"[bold]Training anew[/]: run {run}")
-    settings = retraining_settings(weeks.settings, at, given=True)
-    with run_progress() as listen:
-        finished = run_locally(settings, run_id=run, work=weeks.work, online=weeks.state, listen=listen)
-    show(finished.folder)
+        retrain(settings, acted.run, at, weeks.work, given=True, online=weeks.state)
 
 
 def _prepare(weeks: Weeks) -> None:
@@ -239,12 +224,6 @@ def _coming(weeks: Weeks) -> Coming:
 def _window_ends(settings: UseCase, midnight: datetime) -> bool:
     watched = settings.watch
     return latest_span(midnight + watched.settle, watched.window, watched.settle).end == midnight
-
-
-@contextmanager
-def _days() -> Iterator[Progress]:
-    with run_progress() as listen:
-        yield listen.work("weeks")
 
 
 def _of_day(listen: Progress, start: datetime) -> Progress:
