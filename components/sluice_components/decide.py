@@ -28,7 +28,7 @@ def decide(
 
     from sluice.registry import open_registry
     from sluice.report.monitor import follows
-    from sluice.settings import parse_use_case
+    from sluice.settings import parse_use_case, settings_json
     from sluice.settings.base import read_instant
     from sluice.steps import step
     from sluice.watch.acting import act, retraining_settings
@@ -39,5 +39,4 @@ def decide(
         acted = act(registry, use_case, at=instant)
         Path(told.path).write_text(follows(acted) + "\n")
         again = retraining_settings(use_case, instant, given=bool(asked))
-        document = json.dumps(again.model_dump(mode="json", by_alias=True), sort_keys=True)
-    return ("yes" if acted.retrains else "no", acted.run or "", document)
+    return ("yes" if acted.retrains else "no", acted.run or "", settings_json(again))

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from sluice.errors import PipelineError, RegistryError, StoreError
 from sluice.processes import end_with
 from sluice.registry import RunLog
-from sluice.settings import UseCase, parse_use_case
+from sluice.settings import UseCase, parse_use_case, settings_json
 from sluice.steps import read_line
 from sluice.storage import open_store
 
@@ -145,7 +145,7 @@ def main(request_file: str, caller: str) -> None:
     end_with(int(caller))
     from kfp import local
 
-    from sluice_pipelines.training import selftest_pipeline, settings_json, training_pipeline
+    from sluice_pipelines.training import selftest_pipeline, training_pipeline
 
     warnings.simplefilter("ignore")
     request = json.loads(Path(request_file).read_text())

@@ -4,11 +4,11 @@ from typing import Any
 
 from kfp import dsl
 
-from sluice.settings import UseCase
+from sluice.settings import UseCase, settings_json
 from sluice.watch.door import QUIET
 from sluice_components import compact, decide, detect, gather, judge
 from sluice_pipelines.resources import placed
-from sluice_pipelines.training import settings_json, train_and_gate
+from sluice_pipelines.training import train_and_gate
 
 
 def monitoring_pipeline(use_case: UseCase) -> Any:

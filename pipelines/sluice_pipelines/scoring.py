@@ -4,10 +4,9 @@ from typing import Any
 
 from kfp import dsl
 
-from sluice.settings import UseCase
+from sluice.settings import UseCase, settings_json
 from sluice_components import score
 from sluice_pipelines.resources import placed
-from sluice_pipelines.training import settings_json
 
 
 def scoring_pipeline(use_case: UseCase) -> Any:

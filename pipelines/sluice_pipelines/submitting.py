@@ -14,9 +14,8 @@ import urllib3
 
 from sluice.errors import PipelineError, SluiceError
 from sluice.ingest.fingerprint import source_digest
-from sluice.settings import UseCase
+from sluice.settings import UseCase, settings_json
 from sluice_pipelines.packages import compile_package
-from sluice_pipelines.training import settings_json
 
 SHORT = 12
 Submitted = Literal["training", "monitoring"]

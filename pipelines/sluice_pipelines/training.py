@@ -1,11 +1,10 @@
 """The training pipeline: plan, ingest, features, split, train the candidates, select, gate."""
 
-import json
 from typing import Any, NamedTuple
 
 from kfp import dsl
 
-from sluice.settings import UseCase
+from sluice.settings import UseCase, settings_json
 from sluice_components import candidates, features, gate, gate_selftest, ingest, materialise, plan, select, split, train
 from sluice_pipelines.resources import placed
 
@@ -77,11 +76,6 @@ def _side_by_side(use_case: UseCase) -> int:
     """Trainings at a time: as the settings say, and all tasks of a search."""
     tasks = [candidate.search.tasks for candidate in use_case.training.candidates if candidate.search]
     return max(use_case.pipeline.parallel_candidates, *tasks, 1)
-
-
-def settings_json(use_case: UseCase) -> str:
-    """The value of the pipeline's `settings` parameter."""
-    return json.dumps(use_case.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
 def _prepare(use_case: UseCase, settings: Any, run_id: Any, sample: Any) -> Prepared:

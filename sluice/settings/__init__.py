@@ -3,7 +3,7 @@
 `read_use_case(path)` is the only way in.
 """
 
-from sluice.settings.reader import parse_sections, parse_use_case, read_use_case, sections_document
+from sluice.settings.reader import parse_sections, parse_use_case, read_use_case, sections_document, settings_json
 from sluice.settings.use_case import UseCase
 
-__all__ = ["UseCase", "parse_sections", "parse_use_case", "read_use_case", "sections_document"]
+__all__ = ["UseCase", "parse_sections", "parse_use_case", "read_use_case", "sections_document", "settings_json"]

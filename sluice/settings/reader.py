@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -82,6 +83,11 @@ def parse_use_case(document: Any, where: str = "settings") -> UseCase:
     if problems or use_case is None:
         raise SettingsError(where, problems)
     return use_case
+
+
+def settings_json(use_case: UseCase) -> str:
+    """The whole use case as JSON: a pipeline's parameter, which `parse_use_case` reads."""
+    return json.dumps(use_case.model_dump(mode="json", by_alias=True), sort_keys=True)
 
 
 def sections_document(use_case: UseCase, names: Iterable[str]) -> dict[str, Any]:

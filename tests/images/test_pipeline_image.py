@@ -11,8 +11,8 @@ import yaml
 from containers import Image, given_to_the_image
 from serving_world import WorldTables
 
+from sluice.settings import settings_json
 from sluice_pipelines.packages import compile_packages
-from sluice_pipelines.training import settings_json
 from tools.images.build import Built
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(1800)]

@@ -13,12 +13,11 @@ from kfp import dsl
 
 from sluice.errors import PipelineError
 from sluice.registry import RunLog, open_registry, verify, why
-from sluice.settings import UseCase, read_use_case
+from sluice.settings import UseCase, read_use_case, settings_json
 from sluice.simulate import World, write_raw
 from sluice.storage import open_store
 from sluice_components import score
 from sluice_pipelines.local import LocalRun, new_run_id, run_locally
-from sluice_pipelines.training import settings_json
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

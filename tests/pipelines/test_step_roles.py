@@ -26,7 +26,7 @@ from sluice.promotion import gate_challenger
 from sluice.registry import Keys, Registry, open_registry, verify
 from sluice.registry.log import entry_key
 from sluice.selection import select_challenger
-from sluice.settings import UseCase, read_use_case
+from sluice.settings import UseCase, read_use_case, settings_json
 from sluice.simulate import World, write_raw
 from sluice.splits.files import write_split
 from sluice.steps import silent
@@ -36,7 +36,6 @@ from sluice.storage.roles import Places
 from sluice.storage.users import ensure_credentials, make_users
 from sluice.training.task import train_from_folders
 from sluice_components import compact, decide, gather, judge
-from sluice_pipelines.training import settings_json
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES: list[dict[str, Any]] = [

@@ -17,7 +17,7 @@ from planted import DAY, NOW, START, Planted, planted
 
 from sluice.evaluation.bootstrap import Interval
 from sluice.ledger.layout import partitions
-from sluice.settings import UseCase
+from sluice.settings import UseCase, settings_json
 from sluice.watch import door
 from sluice.watch.estimate import Calibrator
 from sluice.watch.handing import read_gathered, write_gathered
@@ -25,7 +25,6 @@ from sluice.watch.monitor import Gathered, gather, lay_out, watch
 from sluice.watch.performance import Known
 from sluice_components import compact, decide, detect, judge
 from sluice_components import gather as gathering
-from sluice_pipelines.training import settings_json
 
 FIRST = 56
 AT = START + (FIRST + 21) * DAY + DAY / 12
