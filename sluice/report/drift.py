@@ -15,6 +15,7 @@ from sluice.report.drawing import Drawer
 from sluice.report.page import template, write_text
 from sluice.report.words import number, short
 from sluice.watch.drift import Drift
+from sluice.watch.parts import TOGETHER
 
 WORDS = {"quiet": ("Quiet", "good"), "drift": ("Drift", "bad"), "data-fault": ("Data fault", "wait")}
 _STYLES = {"good": "bold green", "bad": "bold red", "wait": "bold yellow"}
@@ -62,7 +63,7 @@ def rows_of(drift: Drift) -> list[dict[str, Any]]:
     parts = [*document["features"], document["score"] | {"fault": None}]
     ordered = sorted(parts, key=lambda part: -part["distance"] / max(part["usual"], 1e-9))
     rows = [_row(part["feature"], part) for part in ordered]
-    together = _row("all features together", document["classifier"] | {"fault": None})
+    together = _row(TOGETHER, document["classifier"] | {"fault": None})
     return [together, *rows] if document["classifier"]["moved"] else [*rows, together]
 
 

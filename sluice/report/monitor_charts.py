@@ -10,6 +10,7 @@ import altair as alt
 
 from sluice.report import drawing
 from sluice.report.drawing import WIDTH
+from sluice.watch.parts import parts_of
 
 Chart = Any
 MEASURED, PROVISIONAL, ESTIMATED, PROMISED = "measured", "provisional", "estimated from scores", "promised by the gate"
@@ -19,6 +20,8 @@ _COLOURS = {
     ESTIMATED: drawing.CHAMPION,
     PROMISED: drawing.INK,
 }
+SHORTLY = "all together"
+"""The classifier's name in a legend."""
 _MOST = 5
 ACTS = {"alerted": "alert", "retraining": "training run"}
 VERDICTS = {
@@ -91,7 +94,7 @@ def distances(windows: Sequence[dict[str, Any]]) -> Chart | None:
         {"day": _middle(window), "distance": part["distance"], "feature": part["feature"], "moved": part["moved"]}
         for window in windows
         if window["drift"] is not None
-        for part in _parts(window["drift"])
+        for part in parts_of(window["drift"], SHORTLY)
     ]
     far: dict[str, float] = {}
     for point in points:
@@ -138,10 +141,6 @@ def timeline(windows: Sequence[dict[str, Any]], acts: Sequence[dict[str, Any]]) 
         points = alt.Chart(drawing.rows(marks)).mark_point(shape="diamond", filled=True, size=110, opacity=1)
         layers.append(points.encode(x=x, y=y, color=colour))
     return alt.layer(*layers).properties(width=WIDTH - 60, height=34 * len(lanes))
-
-
-def _parts(drift: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*drift["features"], drift["score"], drift["classifier"] | {"feature": "all together"}]
 
 
 def _day(instant: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import altair as alt
 
 from sluice.report import drawing
-from sluice.report.monitor_charts import MEASURED, PROVISIONAL, VERDICTS
+from sluice.report.monitor_charts import MEASURED, PROVISIONAL, SHORTLY, VERDICTS
+from sluice.watch.parts import parts_of
 from sluice.watch.timeline import Chapter, Timeline
 
 Chart = Any
@@ -245,10 +246,9 @@ class _Life:
 
 
 def _parts(window: dict[str, Any]) -> list[dict[str, Any]]:
-    drift = window["drift"]
-    if drift is None:
+    if window["drift"] is None:
         return []
-    parts = [*drift["features"], drift["score"], drift["classifier"] | {"feature": "all together"}]
+    parts = parts_of(window["drift"], SHORTLY)
     return [{name: part[name] for name in ("feature", "distance", "usual", "moved")} for part in parts]
 
 

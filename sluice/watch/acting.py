@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from sluice.errors import ConflictError, RegistryError
 from sluice.registry import Decision, Registry, RunLog
 from sluice.settings import UseCase
+from sluice.watch.parts import parts_of
 from sluice.watch.records import as_window, days_of, read_windows, window_key
 from sluice.watch.rules import Action, Ruling, rule
 
@@ -60,10 +62,8 @@ def act(registry: Registry, use_case: UseCase, *, at: datetime) -> Acted:
         windows = read_windows(registry.store, use_case.name, state.champion, until=at)
         if not windows:
             return Acted(Ruling(), None, None)
-        key = _key(windows[-1])
-        known = [one for one in log if one.kind in KINDS and one.figures.get("window") == key]
-        if known:
-            return Acted(Ruling(), known[-1], None)
+        if (known := decided_about(log, windows[-1])) is not None:
+            return Acted(Ruling(), known, None)
         ruling = _ruling(use_case, windows, log, at, stopped)
         if ruling.act is None:
             return Acted(ruling, None, None)
@@ -73,6 +73,13 @@ def act(registry: Registry, use_case: UseCase, *, at: datetime) -> Acted:
             continue
         return Acted(ruling, decision, decision.figures.get("run"))
     raise ConflictError(f"{use_case.name}'s log is too busy: lost {ATTEMPTS} times", "run again later")
+
+
+def decided_about(log: Sequence[Decision], window: dict[str, Any]) -> Decision | None:
+    """The log's last entry of the monitor's about a recorded window."""
+    key = _key(window)
+    known = [one for one in log if one.kind in KINDS and one.figures.get("window") == key]
+    return known[-1] if known else None
 
 
 def retraining_settings(use_case: UseCase, at: datetime, *, given: bool) -> UseCase:
@@ -134,9 +141,9 @@ def tests_of(window: dict[str, Any]) -> list[str]:
     """What a window's tests found, a sentence a test that says no."""
     found = [f"column {one['feature']}: {one['fault']}" for one in window["faults"]]
     if "drift" in window["violated"]:
-        drift = window["drift"]
-        parts = [*drift["features"], drift["score"], drift["classifier"] | {"feature": "all features together"}]
-        moved = sorted((part for part in parts if part["moved"]), key=lambda part: -part["distance"])
+        moved = sorted(
+            (part for part in parts_of(window["drift"]) if part["moved"]), key=lambda part: -part["distance"]
+        )
         told = ", ".join(f"{p['feature']} {p['distance']:.2f} (usual up to {p['usual']:.2f})" for p in moved[:3])
         found.append(f"drift in {told}" + (f" and {len(moved) - 3} more" if len(moved) > 3 else ""))
     if "performance" in window["violated"]:

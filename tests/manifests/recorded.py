@@ -41,7 +41,12 @@ def window(
         "verdict": verdict,
         "violated": sorted(violated),
         "faults": [{"feature": name, "fault": "30% are missing"} for name in broken],
-        "drift": {"verdict": verdict, "features": [part | {"feature": "amount"}], "score": part, "classifier": part},
+        "drift": {
+            "verdict": verdict,
+            "features": [part | {"feature": "amount"}],
+            "score": part | {"feature": "score"},
+            "classifier": part,
+        },
         "performance": {
             "verdict": "fallen" if "performance" in violated else "kept",
             "metric": "average_precision",

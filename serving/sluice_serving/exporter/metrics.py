@@ -10,13 +10,13 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from sluice.watch.parts import parts_of
 from sluice_serving.exporter.reading import Reader, Seen
 
 VERDICTS = ("quiet", "thin", "violated", "data-fault")
 TESTS = ("drift", "performance")
 ACTIONS = ("none", "alerted", "retraining")
 BOUNDS = ("estimate", "low", "high")
-TOGETHER = "all features together"
 Values = dict[tuple[str, ...], float]
 """By the values of a family's own labels."""
 
@@ -80,8 +80,7 @@ def _window(window: Mapping[str, Any], base: Mapping[str, str]) -> Iterator[Gaug
 def _drift(drift: Mapping[str, Any] | None, base: Mapping[str, str]) -> Iterator[GaugeMetricFamily]:
     if drift is None:
         return
-    parts = {(one["feature"],): one for one in drift["features"]}
-    parts |= {("score",): drift["score"], (TOGETHER,): drift["classifier"]}
+    parts = {(part["feature"],): part for part in parts_of(drift)}
     for name, text in (
         ("distance", "How far a feature lies from training, 0 to 1"),
         ("usual", "How far it may lie in a quiet world"),

@@ -13,7 +13,8 @@ from sluice.registry.decision import Decision
 from sluice.registry.registry import Registry
 from sluice.registry.story import MAKES_LIVE, verdict_on
 from sluice.settings.watch import Watch
-from sluice.watch.records import due_after, newest_window, window_key
+from sluice.watch.acting import decided_about
+from sluice.watch.records import due_after, newest_window
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,9 @@ def see(registry: Registry, settings: Watch) -> Seen:
         tuple(log),
         window,
         due_after(window, since, settings.window, settings.settle),
-        _action(log, window),
+        None if window is None else decided_about(log, window),
         started[-1] if started and verdict_on(log, started[-1]) is None else None,
     )
-
-
-def _action(log: list[Decision], window: dict[str, Any] | None) -> Decision | None:
-    if window is None:
-        return None
-    key = window_key(window["model"], window["version"], datetime.fromisoformat(window["end"]))
-    about = [one for one in log if one.kind in ("alerted", "retraining") and one.figures.get("window") == key]
-    return about[-1] if about else None
 
 
 class Reader:

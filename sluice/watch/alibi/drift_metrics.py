@@ -7,11 +7,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from sluice.watch.alibi.sliding import SlidingSample
+from sluice.watch.parts import parts_of
 
 _VERDICTS = ("waiting", "quiet", "drift", "data-fault")
 _SCORES = tuple(round(-0.25 + 0.05 * i, 2) for i in range(13))
-TOGETHER = "all features together"
-"""Stands for a feature where the classifier's distance is told."""
 
 
 class DriftMetrics:
@@ -70,8 +69,7 @@ class DriftMetrics:
         self.tell_verdict(document["verdict"])
         self.of(self._p_value).set(document["p_value"])
         self.of(self._judged).set(at)
-        parts = [*document["features"], document["score"], {"feature": TOGETHER, **document["classifier"]}]
-        for part in parts:
+        for part in parts_of(document):
             self.of(self._distance, feature=part["feature"]).set(part["distance"])
             self.of(self._usual, feature=part["feature"]).set(part["usual"])
             self.of(self._moved, feature=part["feature"]).set(part["moved"])
