@@ -151,6 +151,13 @@ def _kinds_fit(s: Sections) -> Iterator[str]:
             yield f"training.candidates.{i}.kind: linear is for a regression; for classes use logistic"
 
 
+@_needs("training")
+def _trees_on_a_card(s: Sections) -> Iterator[str]:
+    for i, candidate in enumerate(s["training"].candidates):
+        if s["training"].device == "cuda" and candidate.params.get("method") == "exact":
+            yield f"training.candidates.{i}.params.method: exact runs on no card; take hist, or training.device: auto"
+
+
 @_needs("task", "data")
 def _classes(s: Sections) -> Iterator[str]:
     count = len(s["data"].labels.classes)

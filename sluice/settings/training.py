@@ -103,7 +103,8 @@ class Training(Section):
     memory: Memory = Memory()
     distributed: Distributed = Distributed()
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where networks are trained; auto takes CUDA where it is."
+        "auto",
+        description="Where networks are trained; auto takes CUDA where it is; trees only with cuda.",
     )
     threads: int = Field(
         1,

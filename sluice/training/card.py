@@ -12,7 +12,7 @@ from sluice.errors import TrainingError
 from sluice.training.memory import size_text
 from sluice.training.problem import Problem
 
-_WHO = (
+WHO_HOLDS_IT = (
     "`nvidia-smi` names the processes on it: end them, or lower training.memory.card so that there is a plan that fits"
 )
 
@@ -48,7 +48,7 @@ def check_room(device: torch.device, planned: int) -> None:
     if planned > free:
         name = torch.cuda.get_device_name(device)
         told = f"{name} has {size_text(free)} of its {size_text(size)} free, and training takes {size_text(planned)}"
-        raise TrainingError(told, _WHO)
+        raise TrainingError(told, WHO_HOLDS_IT)
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def told_when_full(planned: int) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         told = f"the card ran out of memory; the plan was {size_text(planned)}: {str(error).splitlines()[0]}"
-        raise TrainingError(told, _WHO) from error
+        raise TrainingError(told, WHO_HOLDS_IT) from error
 
 
 def run_facts(device: torch.device) -> dict[str, Any]:

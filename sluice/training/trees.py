@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xgboost as xgb
@@ -16,6 +17,14 @@ from sluice.training.problem import Fit, Problem
 
 _OBJECTIVES = {"binary": "binary:logistic", "multiclass": "multi:softprob", "regression": "reg:squarederror"}
 _LOSSES = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
+
+
+class Place(NamedTuple):
+    """Where trees grow: the device as XGBoost names it, its own name, and the plan as candidate.json tells it."""
+
+    device: str
+    name: str
+    plan: dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -51,27 +60,43 @@ class TreesModel:
 
 
 def fit_trees(problem: Problem, params: TreesParams) -> Fit:
-    """Boost until the validation metric has not improved for `early_stopping_rounds`, and keep the best rounds."""
+    """Boost until the validation metric has not improved for `early_stopping_rounds`, and keep the best rounds.
+
+    Raises:
+        MemoryPlanError: `device: cuda`, and they might not fit the card.
+        TrainingError: `device: cuda` without such a card, or one that is not free.
+    """
     train = xgb.DMatrix(problem.x, problem.y)
     validation = xgb.DMatrix(problem.x_validation, problem.y_validation)
     watch = _Watch(problem, params, validation)
     curves: dict[str, dict[str, list[float]]] = {}
-    booster = xgb.train(
-        _arguments(problem, params),
-        train,
-        params.rounds,
-        evals=[(train, "train"), (validation, "validation")],
-        evals_result=curves,
-        verbose_eval=False,
-        callbacks=[watch],
-    )
+    with _place(problem, params) as place:
+        booster = xgb.train(
+            {**_arguments(problem, params), "device": place.device},
+            train,
+            params.rounds,
+            evals=[(train, "train"), (validation, "validation")],
+            evals_result=curves,
+            verbose_eval=False,
+            callbacks=[watch],
+        )
     booster.set_param({"device": "cpu"})
     kept = watch.best_round + 1 if params.early_stopping_rounds else booster.num_boosted_rounds()
     model = TreesModel(problem.task, problem.classes, booster[:kept], problem.x.shape[1], problem.opset)
     rounds = booster.num_boosted_rounds()
     (train_loss,), (validation_loss,) = curves["train"].values(), curves["validation"].values()
     drawn = {"train_loss": list(train_loss), "validation_loss": list(validation_loss), "validation": watch.values}
-    return Fit(model, drawn, {"rounds": rounds, "rounds_kept": kept}, rows_seen=rounds * len(problem.y))
+    notes = {"rounds": rounds, "rounds_kept": kept}
+    return Fit(model, drawn, notes, rows_seen=rounds * len(problem.y), plan=place.plan, run={"device": place.name})
+
+
+def _place(problem: Problem, params: TreesParams) -> AbstractContextManager[Place]:
+    """The processor unless a card is asked for: trees are quick there, and need no plan."""
+    if problem.device != "cuda":
+        return nullcontext(Place("cpu", "cpu", None))
+    from sluice.training.trees_card import room_on_card
+
+    return room_on_card(problem, params)
 
 
 class _Watch(xgb.callback.TrainingCallback):
@@ -102,7 +127,6 @@ def _arguments(problem: Problem, params: TreesParams) -> dict[str, Any]:
         "tree_method": params.method,
         "seed": problem.seed,
         "nthread": problem.threads,
-        "device": "cuda" if problem.device == "cuda" else "cpu",
         "eval_metric": _LOSSES[problem.task],
     }
     if params.base_score is not None:

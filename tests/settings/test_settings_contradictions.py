@@ -60,6 +60,13 @@ LABELS = {"data.columns.label_time": None}
             {"rollout": {"labels": {"enabled": True}}, "data.columns.event_id": None},
             "rollout.labels: labels find their answers by data.columns.event_id",
         ),
+        (
+            {
+                "training.device": "cuda",
+                "training.candidates.1": {"id": "t", "kind": "trees", "params": {"rounds": 9, "method": "exact"}},
+            },
+            "training.candidates.1.params.method: exact runs on no card",
+        ),
         ({"watch.online.window": "12h"}, "watch.online.window: one or more whole days"),
         ({"features.online": {"store": "redis"}}, "features.online.address: Redis needs host:port"),
         ({"data.columns.values.known": {"column": "fraud"}}, "data.columns.values.known: the label must not be"),

@@ -6,21 +6,25 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from sluice.errors import TrainingError
+from sluice.errors import MemoryPlanError, TrainingError
 from sluice.settings.operation import Storage
 from sluice.steps import silent
 from sluice.storage import open_store
+from sluice.training import trees_card
 from sluice.training.checkpoints import Checkpoints
 from sluice.training.memory import WORKSPACE
 from sluice.training.network_fit import fit_network
-from sluice.training.parameters import NetworkParams
+from sluice.training.parameters import NetworkParams, TreesParams
 from sluice.training.problem import Fit, Problem
-from training.small import NETWORK, small_problem, use_case_of
+from sluice.training.trees import fit_trees
+from training.small import NETWORK, TREES, small_problem, use_case_of
 
 HERE = torch.cuda.is_available()
 pytestmark = pytest.mark.skipif(not HERE, reason="NO CUDA HERE: nothing of training on a card is tested")
@@ -53,6 +57,15 @@ def problem_of(params: dict[str, Any], count: int = 6000, **memory: Any) -> Prob
 
 def fitted(problem: Problem, params: dict[str, Any]) -> Fit:
     return fit_network(problem, NetworkParams.model_validate(params))
+
+
+def trees_problem(task: str, params: dict[str, Any], count: int = 6000, **memory: Any) -> Problem:
+    use_case = use_case_of(task, "trees", params, training={"memory": {"card": "11GB", **memory}})
+    return replace(small_problem(task, use_case, count), device="cuda")
+
+
+def grown(problem: Problem, params: dict[str, Any]) -> Fit:
+    return fit_trees(problem, TreesParams.model_validate(params))
 
 
 def test_half_precision_learns_what_single_precision_does() -> None:
@@ -139,3 +152,80 @@ def test_more_processes_than_cards_are_refused() -> None:
     last = replace(problem.group, rank=7, size=8, local=torch.cuda.device_count())
     with pytest.raises(TrainingError, match="has no card of its own"):
         fitted(replace(problem, group=last), NETWORK)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_trees_learn_on_a_card_what_they_learn_on_the_processor(task: str) -> None:
+    problem = trees_problem(task, TREES)
+    card, host = grown(problem, TREES), grown(replace(problem, device="cpu"), TREES)
+    assert card.run["device"] == torch.cuda.get_device_name()
+    best = [(max if problem.higher else min)(fit.curves["validation"]) for fit in (card, host)]
+    assert best[0] == pytest.approx(best[1], rel=0.02)
+    assert problem.measure(card.model.score(problem.x_validation)) == pytest.approx(best[0], rel=1e-4)
+
+
+def test_trees_grow_alike_from_the_same_seed() -> None:
+    first, second = (grown(trees_problem("binary", {**TREES, "subsample": 0.7}), TREES) for _ in range(2))
+    assert first.curves == second.curves
+    assert first.model.to_onnx() == second.model.to_onnx()
+
+
+@pytest.mark.parametrize(
+    ("rows", "changes"),
+    [
+        (10_000, {}),
+        (2_000_000, {}),
+        (2_000_000, {"max_depth": 12, "rounds": 4}),
+        (500_000, {"max_bin": 1024}),
+        (500_000, {"method": "approx"}),
+    ],
+)
+def test_trees_take_no_more_of_a_card_than_was_planned(rows: int, changes: dict[str, Any]) -> None:
+    params = {**TREES, "rounds": 8, **changes}
+    small = trees_problem("binary", params, 4000)
+    times = -(-rows // len(small.y))
+    problem = replace(small, x=np.tile(small.x, (times, 1)), y=np.tile(small.y, times))
+    torch.cuda.init()
+    with _Lowest() as lowest:
+        fit = grown(problem, params)
+    assert fit.plan is not None
+    assert 0 < lowest.taken <= fit.plan["bytes"]["total"]
+
+
+class _Lowest:
+    """How much of the card was taken at most while it looked."""
+
+    def __enter__(self) -> _Lowest:
+        torch.cuda.empty_cache()
+        self._free = torch.cuda.mem_get_info()[0]
+        self.taken, self._ended = 0, Event()
+        self._looking = Thread(target=self._look)
+        self._looking.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.0005):
+            self.taken = max(self.taken, self._free - torch.cuda.mem_get_info()[0])
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._looking.join()
+
+
+def test_trees_above_the_settings_are_refused_with_what_to_lower() -> None:
+    params = {**TREES, "max_depth": 20, "max_bin": 4096}
+    with pytest.raises(MemoryPlanError, match="histograms") as told:
+        grown(trees_problem("binary", params, card="1GB"), params)
+    assert "max_depth" in told.value.hint
+
+
+def test_trees_on_a_card_that_fills_up_are_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    capped(None)
+    monkeypatch.setattr(trees_card, "check_room", lambda *_: None)
+    small = trees_problem("binary", TREES, 4000)
+    problem = replace(small, x=np.tile(small.x, (500, 1)), y=np.tile(small.y, 500))
+    torch.cuda.empty_cache()
+    held = torch.empty(torch.cuda.mem_get_info()[0] - 60 * 2**20, dtype=torch.uint8, device="cuda")
+    with pytest.raises(TrainingError, match="ran out of memory while trees grew") as told:
+        grown(problem, TREES)
+    assert held.numel() and "nvidia-smi" in told.value.hint
