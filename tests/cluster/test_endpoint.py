@@ -112,7 +112,7 @@ def test_a_forged_version_is_refused_by_the_pod_and_it_says_so(
     kept = store.get(key)
     middle = len(kept) // 2
     store.put(key, kept[:middle] + bytes([kept[middle] ^ 1]) + kept[middle + 1 :])
-    name = _another_pod(stack)
+    name = _another_pod(stack, _template(stack))
     try:
         wait_for("the pod to refuse", lambda: _ended_with(stack, name, 3), within=120)
         assert key in _log(stack, name) or champion.digest[:12] in _log(stack, name)
@@ -122,11 +122,11 @@ def test_a_forged_version_is_refused_by_the_pod_and_it_says_so(
 
 
 def test_a_store_that_is_down_is_waited_for_and_named(stack: Stack, endpoint: str, wait_for: WaitFor) -> None:
-    here = stack.kubectl
+    here, template = stack.kubectl, _template(stack)
     here("scale", "statefulset/minio", "--replicas=0")
-    here("wait", "--for=delete", "pod/minio-0", "--timeout=60s")
-    name = _another_pod(stack)
     try:
+        here("wait", "--for=delete", "pod/minio-0", "--timeout=60s")
+        name = _another_pod(stack, template)
         wait_for("the pod to say that it waits", lambda: "s3://sluice" in _log(stack, name), within=120)
         (status,) = here.get(f"pod/{name}")["status"]["containerStatuses"]
         assert (status["ready"], status["restartCount"]) == (False, 0)
@@ -168,9 +168,14 @@ def _ask_until(done: threading.Event, endpoint: str, rows: list[dict[str, Any]],
                 answered.append(0)
 
 
-def _another_pod(stack: Stack) -> str:
+def _template(stack: Stack) -> dict[str, Any]:
+    """Of the champion's pods; the store tells which version that is."""
+    template: dict[str, Any] = stack.kubectl.get(f"deployment/{champions(stack)}")["spec"]["template"]
+    return template
+
+
+def _another_pod(stack: Stack, template: dict[str, Any]) -> str:
     """A pod like the predictor's, beside the Deployment."""
-    template = stack.kubectl.get(f"deployment/{champions(stack)}")["spec"]["template"]
     name = "another-server"
     template["spec"]["containers"][0]["resources"]["requests"] = {"cpu": "10m", "memory": "256Mi"}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": template["spec"]}

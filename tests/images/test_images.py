@@ -41,6 +41,15 @@ print([p for root in ("/root", "/var/cache", "/var/lib/apt/lists", "/tmp", "/run
        for folder, _, files in os.walk(root) for p in files])
 """
 COMPILERS = "gcc cc g++ c++ clang ld as make tcc go rustc cargo"
+DETECTORS = """
+import importlib, pkgutil
+import sluice.watch.alibi as package
+names = [found.name for found in pkgutil.iter_modules(package.__path__, package.__name__ + ".")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names))
+"""
 INSTALLERS = "pip pip3 uv uvx conda debootstrap install-packages"
 
 
@@ -66,6 +75,10 @@ def test_no_compiler_no_installer_and_only_the_packages_it_is_for(built: Built) 
     assert found["programs"] == []
     own = {"pipeline": "torch kfp feast kserve", "serving": "feast kserve", "alibi": "alibi alibi_detect"}
     assert found["modules"] == [*own[built.target].split(), "sluice", "sluice_serving"]
+
+
+def test_the_detectors_and_explainers_can_be_imported(alibi: Built) -> None:
+    assert int(Image(alibi.reference).python(DETECTORS).split()[-1]) > 10
 
 
 def test_only_tmp_can_be_written(built: Built) -> None:

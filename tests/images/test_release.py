@@ -16,6 +16,7 @@ import yaml
 from conftest import BASE
 from servers import Server, free_port
 
+from sluice_pipelines.packages import GRAPHS
 from tools.images.build import Built
 from tools.images.engine import Engine
 from tools.images.errors import ImageError
@@ -86,7 +87,7 @@ def test_the_image_lies_in_the_registry_under_the_digest_that_the_overlays_name(
     settings = yaml.safe_load((manifests / "settings/cluster.yaml").read_text())
     assert settings["pipeline"]["serving_image"] == f"{registry}/team/{NAMES['serving']}@{pin.digest}"
     assert json.loads((home() / "release.json").read_text()) == {"serving": str(pin)}
-    assert len(list(packages.glob("*.yaml"))) == 3
+    assert {path.name for path in packages.glob("*.yaml")} == {f"fraud-{name}.yaml" for name in GRAPHS}
 
 
 @pytest.mark.images
