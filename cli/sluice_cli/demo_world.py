@@ -32,10 +32,10 @@ class Story:
         cards, terminals: of the world.
     """
 
-    days: int = 39
+    days: int = 53
     rises: int = 4
-    factor: float = 1.4
-    share: float = 0.05
+    factor: float = 2.0
+    share: float = 0.04
     rows: int = 100
     cards: int = 5000
     terminals: int = 10_000
