@@ -163,8 +163,16 @@ def _client(storage: Storage, credentials: dict[str, str] | None, pool: urllib3.
         secure=endpoint.scheme == "https",
         region=storage.region,
         http_client=pool or patient_pool(storage),
-        credentials=IamAwsProvider() if _by_identity(storage) else None,
+        credentials=_identity(storage) if _by_identity(storage) else None,
     )
+
+
+def _identity(storage: Storage) -> IamAwsProvider:
+    """Short-lived keys for the identity; AWS_ENDPOINT_URL_STS names a token service that is not AWS's own."""
+    if not os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+        return IamAwsProvider()
+    service = os.environ.get("AWS_ENDPOINT_URL_STS")
+    return IamAwsProvider(custom_endpoint=service, http_client=patient_pool(storage), region=storage.region)
 
 
 def _by_identity(storage: Storage) -> bool:

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +87,10 @@ def minio_program() -> str | None:
     return str(built) if built.exists() else None
 
 
-def start_minio(program: str, folder: Path, tls: Certificate | None = None) -> S3:
-    """A MinIO with its data below `folder` and keys of its own."""
+def start_minio(
+    program: str, folder: Path, tls: Certificate | None = None, variables: Mapping[str, str] | None = None
+) -> S3:
+    """A MinIO with its data below `folder` and keys of its own; `variables` are settings of its environment."""
     address = f"127.0.0.1:{free_port()}"
     access_key, secret_key = "tester", secrets.token_hex(16)
     environment = {
@@ -97,6 +99,7 @@ def start_minio(program: str, folder: Path, tls: Certificate | None = None) -> S
         "MINIO_BROWSER": "off",
         "MINIO_UPDATE": "off",
         "HOME": str(folder),
+        **(variables or {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     command = [program, "server", "--quiet", "--address", address, str(folder / "data")]

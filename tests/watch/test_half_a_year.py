@@ -16,7 +16,9 @@ from sluice.watch.drift import read_task
 from sluice.watch.monitor import Gathered, gather, judge, lay_out
 
 FIRST, WEEKS = 56, 26
-ALL = "import sys; from pathlib import Path; from sluice.watch.alibi import drift\nfor one in map(Path, sys.argv[1:]):\n"
+ALL = (
+    "import sys; from pathlib import Path; from sluice.watch.alibi import drift\nfor one in map(Path, sys.argv[1:]):\n"
+)
 ALL += "    drift.run(one, one, lambda *_: None)"
 
 
