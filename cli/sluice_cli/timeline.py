@@ -18,7 +18,7 @@ from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
 
 if TYPE_CHECKING:
     from sluice.report.timeline import TimelineFiles
-    from sluice.report.timeline_charts import Mark
+    from sluice.report.timeline_marks import Mark
 
 
 def add_to(app: typer.Typer) -> None:
@@ -67,7 +67,7 @@ def write(
 
 
 def _mark(text: str) -> Mark:
-    from sluice.report.timeline_charts import Mark
+    from sluice.report.timeline_marks import Mark
 
     when, _, words = text.partition("=")
     if not words:

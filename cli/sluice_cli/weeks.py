@@ -112,7 +112,7 @@ def live_weeks(weeks: Weeks) -> None:
 
 def write_page(weeks: Weeks, folder: Path) -> None:
     """The weeks on one page: see `sluice timeline`."""
-    from sluice.report.timeline_charts import Mark
+    from sluice.report.timeline_marks import Mark
     from sluice_cli.timeline import write
 
     story, diary = weeks.story, Diary.read(weeks.place)

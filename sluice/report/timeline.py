@@ -13,7 +13,8 @@ from typing import Any
 from sluice.report.drawing import Drawer, picture
 from sluice.report.monitor import WORDS
 from sluice.report.page import template, write_text
-from sluice.report.timeline_charts import MARKS, NARROW, WIDE, Mark, drawn
+from sluice.report.timeline_charts import NARROW, WIDE, drawn
+from sluice.report.timeline_marks import MARKS, Mark
 from sluice.report.words import METRICS, interval, number, short
 from sluice.watch.acting import tests_of
 from sluice.watch.records import days_of

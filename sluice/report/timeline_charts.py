@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ import altair as alt
 
 from sluice.report import drawing
 from sluice.report.monitor_charts import MEASURED, PROVISIONAL, SHORTLY, VERDICTS
+from sluice.report.timeline_marks import Mark, PlacedMarks
 from sluice.watch.parts import parts_of
 from sluice.watch.timeline import Chapter, Timeline
 
@@ -21,29 +21,6 @@ _EXTENT = 62
 _NOON = timedelta(hours=12)
 _FEATURES = 4
 _VERSIONS = (drawing.CHAMPION, drawing.CHALLENGER, *drawing.RUNGS)
-
-
-@dataclass(frozen=True)
-class Mark:
-    """Something that happened at an instant; `kind` is one of `MARKS`, `text` a few words, `told` a sentence."""
-
-    at: datetime
-    kind: str
-    text: str
-    told: str = ""
-
-
-MARKS = {
-    "world": drawing.INK,
-    "drift": drawing.POSITIVE,
-    "fall": drawing.POSITIVE,
-    "alert": drawing.RUNGS[3],
-    "run": drawing.CHALLENGER,
-    "kept": drawing.RUNGS[1],
-}
-"""What is marked, and its colour: the world changed, the monitor found something, told it, trained, all is well."""
-_LETTER, _ALONE, _ROW = 7, 24, 22
-"""Pixels of a letter of a mark's words, of a mark without words, and the height of a row of marks."""
 
 
 def drawn(timeline: Timeline, marks: Sequence[Mark], title: str, *, width: int) -> Chart:
@@ -60,7 +37,8 @@ def drawn(timeline: Timeline, marks: Sequence[Mark], title: str, *, width: int) 
 
 class _Life:
     def __init__(self, timeline: Timeline, marks: Sequence[Mark], width: int) -> None:
-        self._timeline, self._marks, self._width = timeline, marks, width
+        self._timeline, self._width = timeline, width
+        self._placed = PlacedMarks(marks, timeline.since, timeline.at, width, words=width >= WIDE)
         self._domain = [_iso(timeline.since), _iso(timeline.at)]
         self._names = {one.version: f"version {one.version[:8]}" for one in timeline.chapters}
 
@@ -77,51 +55,11 @@ class _Life:
         return alt.Scale(domain=names, range=[_VERSIONS[i % len(_VERSIONS)] for i in range(len(names))])
 
     def _rules(self, *, numbers: bool = False) -> list[Chart]:
-        """A line at each mark; above the first plot its number and, where there is room, its words."""
-        layers = []
-        for i, (mark, row) in enumerate(zip(self._marks, self._mark_rows(), strict=True), 1):
-            base = alt.Chart(drawing.rows([{"at": _iso(mark.at), "number": str(i), "text": mark.text}]))
-            base, colour, up = base.encode(x=self._x("at")), MARKS[mark.kind], alt.value(-12 - _ROW * row)
-            layers.append(base.mark_rule(strokeWidth=1.4, strokeDash=[3, 3], opacity=0.8, color=colour))
-            if numbers:
-                layers.append(base.mark_point(filled=True, size=270, opacity=1, color=colour).encode(y=up))
-                number = base.mark_text(fontSize=11, fontWeight="bold", color=drawing.PAPER)
-                layers.append(number.encode(y=up, text="number:N"))
-            if numbers and self._width >= WIDE:
-                words = base.mark_text(fontSize=12, color=drawing.INK, align="left", dx=13)
-                if self._turns(mark):
-                    words = base.mark_text(fontSize=12, color=drawing.INK, align="right", dx=-13)
-                layers.append(words.encode(y=up, text="text:N"))
-        return layers
-
-    def _left(self, mark: Mark) -> float:
-        """Pixels from the plot's left edge."""
-        since, at = self._timeline.since, self._timeline.at
-        return (mark.at - since) / (at - since) * self._width
-
-    def _room(self, mark: Mark) -> float:
-        """Pixels that a mark takes, with its words where there is room for words."""
-        return _ALONE + (_LETTER * len(mark.text) if self._width >= WIDE else 0)
-
-    def _turns(self, mark: Mark) -> bool:
-        """Whether its words stand on its left: on the right they would leave the plot."""
-        return self._left(mark) + self._room(mark) > self._width + _ALONE
-
-    def _mark_rows(self) -> list[int]:
-        """The row above the plot that each mark is written in: 0 is the lowest, none covers another."""
-        rows: list[int] = []
-        ends: list[float] = []
-        for mark in self._marks:
-            left, room = self._left(mark), self._room(mark)
-            start, end = (left - room, left + _ALONE) if self._turns(mark) else (left, left + room)
-            row = next((row for row, taken in enumerate(ends) if taken <= start), len(ends))
-            ends[row : row + 1] = [end]
-            rows.append(row)
-        return rows
+        return self._placed.layers(self._x("at"), numbers=numbers)
 
     def performance(self, title: str) -> Chart:
         """Each event day with its interval, the mature weeks together, and what the gate promised of each version."""
-        above = 20 + _ROW * (max(self._mark_rows(), default=0) + 1)
+        above = 20 + self._placed.height
         legend = alt.Legend(columns=2, symbolType="stroke", symbolOpacity=1, offset=above)
         colour = alt.Color("who:N", scale=self._versions(), legend=legend)
         y = self._y("value", title)

@@ -14,7 +14,7 @@ from planted import DAY, NOW, START, Planted, planted
 from sluice.errors import WatchError
 from sluice.registry import open_registry
 from sluice.report.timeline import marks_of, write_timeline_files
-from sluice.report.timeline_charts import Mark
+from sluice.report.timeline_marks import Mark
 from sluice.watch.acting import Acted, act
 from sluice.watch.drift import Drift
 from sluice.watch.monitor import gather, judge
