@@ -23,7 +23,7 @@ setup: $(READY) ## the locked environment in .venv
 
 setup-alibi: $(ALIBI) ## the second one, of drift detectors and explainers, in .venv-alibi
 
-demo: $(READY) ## raw events to a gated model behind an endpoint; FRESH=1 from nothing, SEED=n other numbers, WEEKS=1 goes on
+demo: $(READY) $(ALIBI) ## raw events to a gated model behind an endpoint; FRESH=1 from nothing, SEED=n other numbers, WEEKS=1 goes on
 	@.venv/bin/sluice demo $(if $(FRESH),--fresh) $(if $(SEED),--seed $(SEED)) $(if $(WEEKS),--weeks)
 
 test: $(READY) $(ALIBI) ## every test; MinIO and Redis are real
