@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
+CALLER = "SLUICE_CALLER"
+"""The variable by which a server knows the process that it ends with."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -22,17 +24,27 @@ def end_with(caller: int) -> None:
         sys.exit("the caller is gone")
 
 
+def end_with_caller() -> None:
+    """Be killed when the process that started this one with `started` ends; does nothing where none did."""
+    caller = os.environ.pop(CALLER, "")
+    if caller:
+        end_with(int(caller))
+
+
 @contextmanager
 def started(
     command: Sequence[str], environment: Mapping[str, str], *, errors: IO[str] | None = None, grace: float
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any] | None]]:
     """A server's process while the block lasts, and the line of JSON that it says first; None when it ended before.
 
+    It calls `end_with_caller`, and so does not outlive a process that is killed in the block.
+
     Args:
         errors: where its standard error goes; default: to this process's.
         grace: seconds after SIGTERM until it is killed.
     """
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=dict(environment)) as process:
+    own = {**environment, CALLER: str(os.getpid())}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=own) as process:
         assert process.stdout is not None
         try:
             line = process.stdout.readline()

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, NoReturn, TypeVar
 
 from sluice.features.quick import quick_feast
+from sluice.processes import end_with_caller
 from sluice.registry.keys import Keys
 from sluice.registry.servable import load_servable
 from sluice_serving.arguments import Arguments, read_arguments
@@ -32,6 +33,7 @@ class Stopped(BaseException):
 
 def main(words: list[str]) -> int:
     """Serve until told to stop; the exit code says why it did not start."""
+    end_with_caller()
     given = read_arguments(words)
     # KServe reads the command line when it is imported, and would stumble over ours.
     sys.argv = sys.argv[:1]

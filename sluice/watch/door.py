@@ -69,13 +69,12 @@ def server(module: str, folder: Path, options: Sequence[str], *, python: Path | 
     """The address of a server of the other environment while the block lasts; it is killed when this process ends.
 
     Args:
-        module: it takes a folder, `options` and `--caller`, and says on standard output where it listens.
+        module: it takes a folder, and `options`, and says on standard output where it listens.
 
     Raises:
         WatchError: it does not start; its own words are on standard error.
     """
     command = [str(python or interpreter()), "-W", "ignore", "-m", module, str(folder), *options]
-    command += ["--caller", str(os.getpid())]
     with started(command, environment(), grace=_STOP_SECONDS) as (_, said):
         if said is None:
             name = module.rpartition(".")[2].replace("_", " ")

@@ -15,6 +15,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from sluice.payloads.callers import Callers
+from sluice.processes import end_with_caller
 from sluice.settings.payloads import Payloads
 from sluice.settings.reader import read_section
 from sluice.storage import Store, open_store
@@ -38,6 +39,7 @@ _GRACE_SECONDS, _FORWARD_SECONDS, _SHIP_SECONDS = 10, 5.0, 15.0
 
 def main(words: list[str]) -> int:
     """Take events until told to stop; the exit code says why it did not start."""
+    end_with_caller()
     given = _parser().parse_args(words)
     return exit_code(lambda: serve(given))
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from sluice.errors import SluiceError
 from sluice.payloads.callers import Callers
-from sluice.processes import end_with
+from sluice.processes import end_with_caller
 from sluice.watch.alibi.drift_application import DriftApplication
 from sluice.watch.alibi.drift_metrics import DriftMetrics
 from sluice.watch.alibi.listening import add_address, listen, serve
@@ -37,8 +37,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: list[str]) -> int:
     """Serve until SIGTERM or SIGINT. One line of JSON on standard output says where."""
     given = parser().parse_args(words)
-    if given.caller is not None:
-        end_with(given.caller)
+    end_with_caller()
     warnings.simplefilter("ignore")
     try:
         callers, online = Callers(given.callers), Online(given.folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from sluice.processes import end_with
+from sluice.processes import end_with_caller
 from sluice.watch.alibi.application import Application
 from sluice.watch.alibi.explaining import Explaining
 from sluice.watch.alibi.listening import add_address, listen, serve
@@ -34,8 +34,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: list[str]) -> int:
     """Serve until SIGTERM or SIGINT. One line of JSON on standard output says where."""
     given = parser().parse_args(words)
-    if given.caller is not None:
-        end_with(given.caller)
+    end_with_caller()
     address = given.predictor or (f"http://{given.predictor_host}" if given.predictor_host else None)
     if address is None:
         parser().error("give --predictor")

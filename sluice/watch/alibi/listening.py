@@ -13,10 +13,9 @@ PORT = 8080
 
 
 def add_address(parser: argparse.ArgumentParser, *ports: str) -> None:
-    """Where it listens, and who started it; `ports` are other names of `--port`."""
+    """Where it listens; `ports` are other names of `--port`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (0.0.0.0 in a container)")
     parser.add_argument("--port", *ports, type=int, default=PORT, help="0: a free one; default: %(default)s")
-    parser.add_argument("--caller", type=int, help="end when this process, which started it, ends")
 
 
 def listen(host: str, port: int) -> socket.socket:
