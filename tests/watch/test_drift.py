@@ -50,6 +50,13 @@ def test_a_price_rise_is_drift_and_no_fault(found: Found) -> None:
     assert not {"weekend", "night"} & moved(found["price"])
 
 
+def test_the_same_seed_judges_alike(found: Found, python: Path, tmp_path: Path) -> None:
+    schema, _ = world_rows(tmp_path, 3, 1)
+    first = found["price"]
+    again = detect(case(**QUICK).watch, schema, first.reference, first.window, seed=7, python=python)
+    assert again.document == first.document
+
+
 def test_amounts_in_cents_are_a_data_fault(found: Found) -> None:
     assert found["cents"].verdict == "data-fault"
     faults = {part["feature"]: part["fault"] for part in found["cents"].document["features"] if part["fault"]}
