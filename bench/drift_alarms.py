@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from drift_worlds import NOTHING
+from drift_plain import smallest_p_values
 from rich.table import Table
 
 from sluice.watch.alibi.judging import Judged, judged
 
 RESULT = "distances.json"
 """In a seed's folder, of the detectors."""
+NOTHING = "nothing"
+"""The world that stays as it is."""
 PLAIN_P = 0.05
 """What one writes first: an alarm where any feature's p-value is below this."""
 YEAR = 365
@@ -26,12 +28,18 @@ Floats = npt.NDArray[np.float64]
 
 
 def read_seeds(folder: Path) -> list[Seed]:
-    """What was measured; distances of drawn windows as arrays [draws x k]."""
-    seeds: list[Seed] = [json.loads(path.read_text()) for path in sorted(folder.glob(f"*/{RESULT}"))]
-    for seed in seeds:
-        drawn = seed["drawn"]
-        drawn |= {"marginals": np.array(drawn["marginals"]), "classifier": np.array(drawn["classifier"])[:, None]}
-    return seeds
+    """What was measured; distances of drawn windows as arrays [draws x k], the plain way's p-values in each look."""
+    return [_read(path) for path in sorted(folder.glob(f"*/{RESULT}"))]
+
+
+def _read(path: Path) -> Seed:
+    seed: Seed = json.loads(path.read_text())
+    drawn = seed["drawn"]
+    drawn |= {"marginals": np.array(drawn["marginals"]), "classifier": np.array(drawn["classifier"])[:, None]}
+    for world, smallest in smallest_p_values(path.parent, seed).items():
+        for look, p_value in zip(seed["looks"][world], smallest, strict=True):
+            look["plain"] = p_value
+    return seed
 
 
 def judge(seed: Seed, look: Look, part: slice, share: float = 1.0) -> Judged:
@@ -56,8 +64,8 @@ def verdict(seed: Seed, look: Look) -> bool:
 
 FEATURES, SCORE, ALL = slice(None, -1), slice(-1, None), slice(None)
 ALARMS: dict[str, Alarm] = {
-    "plain: any feature's p below 0.05": lambda _, look: min(look["p_values"]) < PLAIN_P,
-    "any feature's p, FDR corrected": lambda _, look: min(look["p_values"]) < look["threshold"],
+    "plain: any p below 0.05": lambda _, look: look["plain"] < PLAIN_P,
+    "alibi-detect: any p, FDR": lambda _, look: min(look["p_values"]) < look["threshold"],
     "features, calibrated by days": lambda seed, look: bool(judge(seed, look, FEATURES).moved.any()),
     "score, calibrated by days": lambda seed, look: bool(judge(seed, look, SCORE).moved.any()),
     "classifier, calibrated by days": lambda seed, look: bool(judge_classifier(seed, look).moved.any()),
@@ -76,7 +84,8 @@ def _marginal(part: slice) -> Callable[[Seed, Look], float]:
 
 
 STATISTICS: dict[str, Callable[[Seed, Look], float]] = {
-    "smallest p-value": lambda _, look: -min(look["p_values"]),
+    "plain: smallest p": lambda _, look: -look["plain"],
+    "alibi-detect: smallest p": lambda _, look: -min(look["p_values"]),
     "features": _marginal(FEATURES),
     "score": _marginal(SCORE),
     "classifier": lambda seed, look: excess(seed["drawn"]["classifier"], np.array([look["classifier"]])),
@@ -112,10 +121,10 @@ def days_to_alarm(seeds: Sequence[Seed], world: str, alarm: Alarm) -> Floats:
 def alarm_table(title: str, seeds: Sequence[Seed], alarms: dict[str, Alarm]) -> Table:
     """A line a detector: alarms on quiet days, then median days and share found by change."""
     worlds = list(seeds[0]["looks"])
-    table = Table(title=title)
-    for place, column in enumerate(("", "false alarms a year", *worlds)):
-        table.add_column(column, justify="right" if place else "left")
     quiet = quiet_looks(seeds)
+    table = Table(title=title, caption=f"{len(quiet)} quiet days; by chance: what the world without a change gives")
+    for place, column in enumerate(("", "false alarms a year", "by chance", *worlds[1:])):
+        table.add_column(column, justify="right" if place else "left")
     for name, alarm in alarms.items():
         rate = float(np.mean([alarm(seed, look) for seed, look in quiet]))
         cells = [_told(days_to_alarm(seeds, world, alarm)) for world in worlds]

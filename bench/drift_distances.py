@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bench.drift_windows import windows
 from sluice.features.schema import FeatureSchema
 from sluice.watch.alibi.columns import categories
 from sluice.watch.alibi.comparison import Comparison
@@ -49,11 +50,8 @@ def distances(folder: Path) -> dict[str, Any]:
     reference = pl.read_parquet(folder / "reference.parquet")
     found, drawn = [], None
     for number in range(len(request["worlds"])):
-        rows = pl.read_parquet(folder / f"{number}.parquet")
         looks = []
-        # A quiet world is looked at from the first whole window on, a changed one from its first changed day on.
-        for last in range(request["changed"] - 1 if number == 0 else request["changed"], request["end"]):
-            window = rows.filter(pl.col("day").is_between(last - request["length"] + 1, last)).drop("day")
+        for window in windows(folder, request, number):
             if drawn is None:
                 drawn = _drawn(Comparison(schema, reference, window, request["settings"], request["seed"]))
             looks.append(look(Comparison(schema, reference, window, request["settings"] | ONE, request["seed"])))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from drift_alarms import NOTHING
 
 from sluice.evaluation.metrics import metric
 from sluice.export.graph import Graph
@@ -38,7 +39,6 @@ FILLED = 70
 DAY = timedelta(days=1)
 STOLEN = 0.01
 """Share of the cards that the new pattern steals each day: a small world has too few for the simulator's own."""
-NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
