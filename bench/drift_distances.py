@@ -48,7 +48,8 @@ def distances(folder: Path) -> dict[str, Any]:
     assert request["length"] % 7 == 0, "a window of whole weeks"
     schema = FeatureSchema.from_document(request["schema"])
     reference = pl.read_parquet(folder / "reference.parquet")
-    found, drawn = [], None
+    found: list[list[dict[str, Any]]] = []
+    drawn: dict[str, Any] | None = None
     for number in range(len(request["worlds"])):
         looks = []
         for window in windows(folder, request, number):

@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -87,7 +88,7 @@ def write_worlds(folder: Path, case: UseCase, seed: int, cards: int, days: int, 
     """A seed's folder, of all worlds or of the one without a change; returns the graph that scores its rows."""
     folder.mkdir(parents=True, exist_ok=True)
     calendar = Calendar.of(case, days)
-    happening = {NOTHING: ()} if quiet else changes(calendar)
+    happening: dict[str, tuple[Change, ...]] = {NOTHING: ()} if quiet else changes(calendar)
     schema, graph = FeatureSchema(tuple(FeatureColumn(name) for name in feature_names(case))), b""
     for number, change in enumerate(happening.values()):
         world = World(days=calendar.end, cards=cards, terminals=2 * cards, radius=reach(cards), changes=change)
@@ -97,7 +98,11 @@ def write_worlds(folder: Path, case: UseCase, seed: int, cards: int, days: int, 
         served = rows.filter(pl.col("day") >= calendar.trained)
         kept = served.select("event_time", "day", *schema.names)
         with_scores(kept, score_table(Graph(graph), schema, kept), schema).write_parquet(folder / f"{number}.parquet")
-    request = {"schema": schema.document(), "settings": case.watch.model_dump(mode="json"), "seed": seed}
+    request: dict[str, Any] = {
+        "schema": schema.document(),
+        "settings": case.watch.model_dump(mode="json"),
+        "seed": seed,
+    }
     request |= {"worlds": list(happening), "length": case.watch.window // DAY, **vars(calendar)}
     (folder / "request.json").write_text(json.dumps(request))
     return graph
@@ -105,7 +110,7 @@ def write_worlds(folder: Path, case: UseCase, seed: int, cards: int, days: int, 
 
 def world_rows(raw: Path, case: UseCase, world: World, seed: int, *, after: int) -> pl.DataFrame:
     """Feature rows with label and `day`, from a day on."""
-    places = {"data.source": str(write_raw(world, seed, raw)), "data.end": "2030-01-01T00:00:00Z"}
+    places: dict[str, Any] = {"data.source": str(write_raw(world, seed, raw)), "data.end": "2030-01-01T00:00:00Z"}
     places |= {"features.repo": str(ROOT / "feature_repo"), "data.quality.max_quarantined": 1.0}
     found = ingest(read_use_case(ROOT / "use_cases" / "fraud.yaml", places), now=NOW)
     asked = found.events.filter(pl.col("event_time") >= world.start + after * DAY)

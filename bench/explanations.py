@@ -59,7 +59,7 @@ class Ways:
             self._explaining.settings["method"] = method
             ours, few = self._explaining.explain, self.rows[: int(self._request["plain_rows"])]
             batch = int(self._explaining.settings["batch"])
-            ways = {
+            ways: dict[str, tuple[Explain, Floats, int, Start]] = {
                 "ours, the settings' budget": (ours, self.rows, batch, self._explaining.budget),
                 "ours, a vector a call": (ours, few, 1, self._patient),
                 "the library's defaults": (plainly, few, batch, self._patient),
