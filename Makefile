@@ -68,8 +68,8 @@ submit: $(READY) ## a run on Kubeflow: HOST=https://… NAMESPACE=… TOKEN_FILE
 	  $(if $(TOKEN_FILE),--token-file $(TOKEN_FILE)) $(if $(CA),--ca $(CA)) $(if $(COMMIT),--commit $(COMMIT)) \
 	  $(if $(PUBLISHED),--published)
 
-bench: $(READY) ## every measurement of docs/benchmarks.md
-	@for each in windows spark training scoring serving updater payloads handbook rollout faults; do $(PYTHON) bench/$$each.py || exit 1; done
+bench: $(READY) $(ALIBI) ## every measurement of docs/benchmarks.md
+	@for each in windows spark training scoring serving updater payloads handbook rollout faults monitoring; do $(PYTHON) bench/$$each.py || exit 1; done
 
 lock: $(READY) ## write requirements/*.txt anew from pyproject.toml
 	@tools/lock

@@ -54,6 +54,8 @@ from sluice_serving.traffic.process import ServerProcess
 ROOT = Path(__file__).parents[1]
 CONNECTIONS = 4
 HIDDEN = 96
+WITHIN = 600.0
+"""Seconds in which a server has to be ready, on a machine that is busy with something else too."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def server(case: UseCase, folder: Path, online: Path, graph: bytes, names: list[
     process = ServerProcess(arguments, folder / "server.log")
     cores = sorted(os.sched_getaffinity(0))
     try:
-        process.wait_ready(120)
+        process.wait_ready(WITHIN)
         if len(cores) > 1:
             for thread in Path(f"/proc/{process.process.pid}/task").iterdir():
                 os.sched_setaffinity(int(thread.name), cores[:1])
