@@ -213,6 +213,16 @@ def _labelled_answers(s: Sections) -> Iterator[str]:
 
 
 @_needs("watch")
+def _enough_draws(s: Sections) -> Iterator[str]:
+    watch = s["watch"]
+    # Two families of distances share the rate; the largest of so many draws is then still within it.
+    needed = math.ceil(2 / watch.alarm_rate) - 1
+    for path, draws in (("watch.draws", watch.draws), ("watch.classifier.draws", watch.classifier.draws)):
+        if draws < needed:
+            yield f"{path}: {draws} windows cannot tell an alarm rate of {watch.alarm_rate:g}: it takes {needed}"
+
+
+@_needs("watch")
 def _windows_and_rules(s: Sections) -> Iterator[str]:
     window, rules = s["watch"].window, s["watch"].rules
     if window <= timedelta() or window % timedelta(days=1):

@@ -68,6 +68,8 @@ LABELS = {"data.columns.label_time": None}
             "training.candidates.1.params.method: exact runs on no card",
         ),
         ({"watch.online.window": "12h"}, "watch.online.window: one or more whole days"),
+        ({"watch.classifier.draws": 38}, "watch.classifier.draws: 38 windows cannot tell an alarm rate of 0.05"),
+        ({"watch.alarm_rate": 0.004}, "watch.draws: 400 windows cannot tell an alarm rate of 0.004: it takes 499"),
         ({"features.online": {"store": "redis"}}, "features.online.address: Redis needs host:port"),
         ({"data.columns.values.known": {"column": "fraud"}}, "data.columns.values.known: the label must not be"),
         ({"data.columns.values.fraud_known_at": {}}, "data.columns.values.fraud_known_at: the label must not be"),
