@@ -5,4 +5,5 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
+# Last: some of them are called like packages of the tests.
+sys.path.append(str(Path(__file__).parents[2] / "bench"))

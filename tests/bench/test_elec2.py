@@ -75,7 +75,8 @@ def told(name: str, noise: float, trainings: list[Training]) -> Story:
 
 def test_table_and_picture_tell_each_policy(tmp_path: Path) -> None:
     day = FIRST + timedelta(days=7)
-    trainings = [Training(day, "promoted", (), "passed"), Training(2 * day - FIRST, "refused", ("champion",), "no")]
+    later = Training(day + timedelta(days=7), "refused", ("champion",), "no")
+    trainings = [Training(day, "promoted", (), "passed"), later]
     stories = [told("never", 0.3, []), told("rules, told", 0.2, trainings), told("previous label", 0.5, [])]
     case = case_of(tmp_path / "elec2.parquet", tmp_path)
     page = Console(file=io.StringIO(), width=200)
