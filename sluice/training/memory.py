@@ -28,7 +28,26 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Parts:
+    """What a training takes, in bytes, part by part."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(asdict(self).values())
+
+    @property
+    def text(self) -> str:
+        """Each part, as a person reads it."""
+        return ", ".join(f"{name} {size_text(size)}" for name, size in asdict(self).items())
+
+    def figures(self, budget: int) -> dict[str, int]:
+        """As candidate.json tells it, beside what is allowed."""
+        return {**asdict(self), "total": self.total, "budget": budget}
+
+
+@dataclass(frozen=True)
+class Plan(Parts):
     """Bytes on each card. `resident` is the table, `activations` those of one forward and backward pass."""
 
     parameters: int
@@ -38,11 +57,6 @@ class Plan:
     activations: int
     resident: int
     workspace: int = WORKSPACE
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return sum(asdict(self).values())
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,11 @@ def activations_per_row(shape: NetworkShape) -> int:
     return encoding + shared + shape.members * (adapter + first + shape.blocks * block + last + passing)
 
 
+def budget_of(memory: Memory) -> int:
+    """Bytes that a training may take of a card."""
+    return int(memory.card * (1 - memory.reserve))
+
+
 def lay_out(layout: Layout, memory: Memory, cards_here: int, ask: Ask | None) -> tuple[Layout, dict[str, Any]]:
     """The layout that fits the card, and the plan as it is told in candidate.json.
 
@@ -99,7 +118,7 @@ def lay_out(layout: Layout, memory: Memory, cards_here: int, ask: Ask | None) ->
     Raises:
         MemoryPlanError: it does not fit, and neither the settings nor a person say which way to take, or theirs fails.
     """
-    budget = int(memory.card * (1 - memory.reserve))
+    budget = budget_of(memory)
     plan = plan_of(layout)
     if plan.total <= budget:
         return layout, _document(layout, plan, budget, None)
@@ -165,10 +184,9 @@ def _largest(most: int, fits: Callable[[int], bool]) -> int:
 
 
 def _problem_text(layout: Layout, plan: Plan, budget: int) -> str:
-    parts = ", ".join(f"{name} {size_text(size)}" for name, size in asdict(plan).items())
     return (
         f"training would take {size_text(plan.total)} of the card, {size_text(budget)} are allowed"
-        f" (batch of {layout.batch} rows, width {layout.shape.width}): {parts}"
+        f" (batch of {layout.batch} rows, width {layout.shape.width}): {plan.text}"
     )
 
 
@@ -178,9 +196,8 @@ def _listing(problem: str, ways: list[Way]) -> str:
 
 
 def _document(layout: Layout, plan: Plan, budget: int, way: str | None) -> dict[str, Any]:
-    figures = {**asdict(plan), "total": plan.total, "budget": budget}
     placed = {"width": layout.shape.width, "batch": layout.batch, "micro": layout.micro}
-    return {"bytes": figures, "way": way, **placed, "host": layout.host, "cards": layout.cards}
+    return {"bytes": plan.figures(budget), "way": way, **placed, "host": layout.host, "cards": layout.cards}
 
 
 def size_text(count: int) -> str:

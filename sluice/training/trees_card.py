@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 import xgboost as xgb
 
 from sluice.errors import MemoryPlanError, TrainingError
 from sluice.training.card import WHO_HOLDS_IT, check_room, device_of
-from sluice.training.memory import size_text
+from sluice.training.memory import Parts, budget_of, size_text
 from sluice.training.parameters import TreesParams
 from sluice.training.problem import Problem
 from sluice.training.trees import Place
@@ -24,19 +24,15 @@ _LEAST = 96 * 2**20
 
 
 @dataclass(frozen=True)
-class TreesPlan:
-    """Bytes on the card. `sketch` finds the bins: every value with its column, and once more while they are sorted."""
+class TreesPlan(Parts):
+    """Bytes on the card, not all at the same time. `sketch` finds the bins: every value with its column, and once more
+    while they are sorted."""
 
     sketch: int
     validation: int
     rows: int
     histograms: int
     least: int = _LEAST
-
-    @property
-    def total(self) -> int:
-        """All of it; not all is held at the same time."""
-        return sum(asdict(self).values())
 
 
 def plan_of_trees(problem: Problem, params: TreesParams) -> TreesPlan:
@@ -62,16 +58,15 @@ def room_on_card(problem: Problem, params: TreesParams) -> Iterator[Place]:
         TrainingError: there is no such card, or it is not free, or fills up meanwhile.
     """
     device = device_of(problem)
-    plan, budget = plan_of_trees(problem, params), int(problem.memory.card * (1 - problem.memory.reserve))
+    plan, budget = plan_of_trees(problem, params), budget_of(problem.memory)
     if plan.total > budget:
-        parts = ", ".join(f"{name} {size_text(size)}" for name, size in asdict(plan).items())
-        told = f"trees would take up to {size_text(plan.total)} of the card, {size_text(budget)} are allowed: {parts}"
+        most, allowed = size_text(plan.total), size_text(budget)
+        told = f"trees would take up to {most} of the card, {allowed} are allowed: {plan.text}"
         raise MemoryPlanError(told, "lower max_depth or max_bin, train on fewer rows, or set training.device: auto")
     torch.cuda.empty_cache()
     check_room(device, plan.total)
     try:
-        figures = {**asdict(plan), "total": plan.total, "budget": budget}
-        yield Place(str(device), torch.cuda.get_device_name(device), {"bytes": figures})
+        yield Place(str(device), torch.cuda.get_device_name(device), {"bytes": plan.figures(budget)})
     except xgb.core.XGBoostError as error:
         if "out of memory" not in str(error) and "bad_alloc" not in str(error):
             raise
