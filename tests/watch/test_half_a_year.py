@@ -16,24 +16,27 @@ from sluice.watch.drift import read_task
 from sluice.watch.monitor import Gathered, gather, judge, lay_out
 
 FIRST, WEEKS = 56, 26
-ALL = (
-    "import sys; from pathlib import Path; from sluice.watch.alibi import drift\nfor one in map(Path, sys.argv[1:]):\n"
-)
-ALL += "    drift.run(one, one, lambda *_: None)"
+ALL = """
+import sys
+from pathlib import Path
+from sluice.watch.alibi import drift
+for one in map(Path, sys.argv[1:]):
+    drift.run(one, one, lambda *_: None)
+"""
 
 
 @pytest.mark.slow
 def test_half_a_year_of_a_quiet_world_trains_nothing(python: Path, tmp_path: Path) -> None:
     world = planted(tmp_path, days=FIRST + 7 * WEEKS + 1)
     world.answer(FIRST, FIRST + 7 * WEEKS)
-    weeks = [_gathered(world, number, tmp_path / f"week-{number}") for number in range(1, WEEKS + 1)]
-    folders = [str(tmp_path / f"week-{number}") for number in range(1, WEEKS + 1)]
+    folders = [tmp_path / f"week-{number}" for number in range(1, WEEKS + 1)]
+    weeks = [_gathered(world, number, folder) for number, folder in enumerate(folders, 1)]
     # One process for all of them: what it imports takes longer than a week does.
     subprocess.run([str(python), "-W", "ignore", "-c", ALL, *folders], env=door.environment(), check=True)
 
     violated, acts = 0, []
     for gathered, folder in zip(weeks, folders, strict=True):
-        watched = judge(world.registry, gathered, read_task(Path(folder)))
+        watched = judge(world.registry, gathered, read_task(folder))
         assert watched.window["tested"] and watched.window["verdict"] in ("quiet", "violated")
         violated += watched.window["verdict"] == "violated"
         acts.append(act(world.registry, world.use_case, at=gathered.at))
