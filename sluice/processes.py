@@ -24,8 +24,13 @@ def end_with(caller: int) -> None:
         sys.exit("the caller is gone")
 
 
+def of_caller(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a process that ends with this one: it calls `end_with_caller`."""
+    return {**environment, CALLER: str(os.getpid())}
+
+
 def end_with_caller() -> None:
-    """Be killed when the process that started this one with `started` ends; does nothing where none did."""
+    """Be killed when the process that gave this one `of_caller` ends; does nothing where none did."""
     caller = os.environ.pop(CALLER, "")
     if caller:
         end_with(int(caller))
@@ -43,7 +48,7 @@ def started(
         errors: where its standard error goes; default: to this process's.
         grace: seconds after SIGTERM until it is killed.
     """
-    own = {**environment, CALLER: str(os.getpid())}
+    own = of_caller(environment)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=own) as process:
         assert process.stdout is not None
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sluice.errors import WatchError
-from sluice.processes import started
+from sluice.processes import of_caller, started
 from sluice.steps import Progress, read_line, silent
 
 VARIABLE = "SLUICE_ALIBI_PYTHON"
@@ -47,10 +47,12 @@ def call(task: str, folder: Path, *, python: Path | None = None, progress: Progr
     Raises:
         WatchError: the task failed; the message is its own.
     """
-    command = [str(python or interpreter()), "-m", "sluice.watch.alibi", task, str(folder), str(os.getpid())]
+    command = [str(python or interpreter()), "-m", "sluice.watch.alibi", task, str(folder)]
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment()) as process,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=of_caller(environment())
+        ) as process,
     ):
         try:
             failure = _listen(process, progress)

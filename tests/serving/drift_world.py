@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sluice.features.schema import FeatureColumn, FeatureSchema
 from sluice.payloads.callers import admit
-from sluice.processes import CALLER
+from sluice.processes import of_caller
 from sluice.registry.servable import Servable
 from sluice.settings.payloads import Payloads
 from sluice.settings.watch import Classifier, Online, Outliers, Watch
@@ -84,9 +83,7 @@ class DriftProcess:
         """It listens when this returns."""
         command = [str(door.interpreter()), "-W", "ignore", "-m", "sluice.watch.alibi.drift_server", str(self.folder)]
         command += ["--callers", str(self.callers), "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env={**door.environment(), CALLER: str(os.getpid())}
-        )
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=of_caller(door.environment()))
         assert self.process.stdout is not None
         self.address = json.loads(self.process.stdout.readline())["address"]
         return self

@@ -17,11 +17,11 @@ from sluice.watch import door
 ROOT = Path(__file__).parents[2]
 WAITING = """#!/bin/sh
 exec {python} -c '
-import sys, time
-from sluice.processes import end_with
-end_with(int(sys.argv[1]))
+import time
+from sluice.processes import end_with_caller
+end_with_caller()
 open("{mark}", "w").write(str(__import__("os").getpid()))
-time.sleep(60)' "$5"
+time.sleep(60)'
 """
 
 

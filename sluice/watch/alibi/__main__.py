@@ -1,6 +1,6 @@
-"""`python -m sluice.watch.alibi TASK FOLDER [CALLER] [--into FOLDER]`: one task over a folder of files.
+"""`python -m sluice.watch.alibi TASK FOLDER [--into FOLDER]`: one task over a folder of files.
 
-What it finds lies in the folder, or in the one that `--into` names; with a caller's process id it ends when that does.
+What it finds lies in the folder, or in the one that `--into` names.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import warnings
 from importlib import import_module
 from pathlib import Path
 
-from sluice.processes import end_with
+from sluice.processes import end_with_caller
 from sluice.steps import step
 
 TASKS = ("drift", "explain")
@@ -23,8 +23,7 @@ def main(arguments: list[str]) -> None:
     given = _arguments(arguments)
     task, folder = given.task, given.folder
     into = given.into or folder
-    if given.caller is not None:
-        end_with(given.caller)
+    end_with_caller()
     # The libraries warn of what they will not be able to do with packages that are not here; nothing of it is used.
     warnings.simplefilter("ignore")
     logging.getLogger("alibi_detect").setLevel(logging.ERROR)
@@ -39,7 +38,6 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sluice.watch.alibi")
     parser.add_argument("task")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("caller", type=int, nargs="?")
     parser.add_argument("--into", type=Path)
     return parser.parse_args(arguments)
 
