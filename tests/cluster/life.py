@@ -33,7 +33,7 @@ POLICY: dict[str, Any] = {
     "steps": [0.5, 5, 25],
     "min_requests": 400,
     "look_every": "1s",
-    "max_duration": "150s",
+    "max_duration": "90s",
     "when_short": "proceed",
     "keep_previous": "1h",
 }

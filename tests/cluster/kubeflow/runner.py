@@ -72,12 +72,13 @@ class Pods:
     def _finished(self, name: str, document: dict[str, Any]) -> tuple[str, str]:
         here = self.kubectl.in_namespace(self.namespace)
         here("create", "--filename=-", given=json.dumps(document))
-        end, phase = time.monotonic() + self.seconds, "Pending"
+        begun, phase = time.monotonic(), "Pending"
         while phase in ("Pending", "Running"):
-            if time.monotonic() > end:
+            if time.monotonic() > begun + self.seconds:
                 raise StepFailedError(name, here("describe", "pod", name))
             time.sleep(0.5)
             phase = here("get", "pod", name, "--output=jsonpath={.status.phase}")
+        print(f"{name}: {phase} after {time.monotonic() - begun:.0f} s")
         return phase, here("logs", name)
 
 
