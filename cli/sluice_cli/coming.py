@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
+from sluice.features.touching import anybody, blanked, last_asked, touching
 from sluice.ingest import ingest
 from sluice.settings import UseCase
 from sluice_cli.demo_world import DAY, HISTORY, Story, to_come
@@ -56,24 +56,22 @@ class Coming:
         """The day from an instant on."""
         events = self.events.filter(_within("event_time", start))
         own = events.filter(pl.col("event_id").is_in(self.asked.implode()))
-        last = {name: own.group_by(name).agg(_last=pl.col("event_time").max()) for name in self.entities}
+        last = last_asked(own, self.entities, "event_time")
         earlier = pl.col("event_time").is_between(start - HISTORY, start, closed="left")
         told = pl.col("label_time").is_between(start - HISTORY, start, closed="left")
         asked = frozenset(own.get_column("event_id"))
-        applied = _seen(events, last, "event_time", pl.Expr.lt)
-        needed = pl.col("event_id").is_in(list(asked)) | _anybody(self.entities)
+        applied = blanked(events, last, "event_time", pl.Expr.lt)
+        needed = pl.col("event_id").is_in(list(asked)) | anybody(self.entities)
         kept = applied.select(needed).to_series()
         return Day(
             self.raw.filter(_within("time", start)),
             events.filter(kept),
             applied.filter(kept),
-            _seen(self.labels.filter(_within("label_time", start)), last, "label_time", pl.Expr.le).filter(
-                _anybody(self.entities)
-            ),
+            touching(self.labels.filter(_within("label_time", start)), last, "label_time"),
             asked,
             (
-                _seen(self.events.filter(earlier), last, "event_time", pl.Expr.le).filter(_anybody(self.entities)),
-                _seen(self.labels.filter(told), last, "label_time", pl.Expr.le).filter(_anybody(self.entities)),
+                touching(self.events.filter(earlier), last, "event_time"),
+                touching(self.labels.filter(told), last, "label_time"),
             ),
         )
 
@@ -122,21 +120,6 @@ def grow(source: Path, raw: pl.DataFrame, day: datetime) -> None:
 def _write(raw: pl.DataFrame, path: Path) -> None:
     """One file of a source."""
     raw.write_parquet(path, compression="zstd", compression_level=1)
-
-
-def _seen(
-    rows: pl.DataFrame, last: Mapping[str, pl.DataFrame], time: str, comes: Callable[[pl.Expr, pl.Expr], pl.Expr]
-) -> pl.DataFrame:
-    """The rows with each entity's key null unless the row comes before (at) the last question about it."""
-    for name, asked in last.items():
-        rows = rows.join(asked, on=name, how="left", maintain_order="left")
-        known = comes(pl.col(time), pl.col("_last")).fill_null(False)
-        rows = rows.with_columns(pl.when(known).then(pl.col(name)).alias(name)).drop("_last")
-    return rows
-
-
-def _anybody(entities: tuple[str, ...]) -> pl.Expr:
-    return pl.any_horizontal(pl.col(name).is_not_null() for name in entities)
 
 
 def _parts(folder: Path) -> pl.DataFrame:

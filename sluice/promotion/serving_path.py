@@ -14,6 +14,7 @@ from sluice.export.graph import Graph
 from sluice.features.lookup import Requests
 from sluice.features.online import OnlineFeatures
 from sluice.features.schema import FeatureSchema
+from sluice.features.touching import last_asked, touching
 from sluice.gate.case import ServingPath
 from sluice.settings import UseCase
 
@@ -37,8 +38,10 @@ def looked_up(
     def matrix_of(asked: pl.DataFrame) -> np.ndarray:
         with tempfile.TemporaryDirectory(prefix="sluice-gate-") as folder:
             online = OnlineFeatures.open(_embedded(use_case), Path(folder), schema)
-            touching = [_touching(table, asked, use_case) for table in (events, labels)]
-            return _in_order(use_case, online, asked, *touching)
+            last = last_asked(asked, use_case.data.columns.entities, "arrival")
+            # Other entities are blanked, and these after their last question: that state is never read.
+            news = touching(events, last, "arrival"), touching(labels, last, "label_time")
+            return _in_order(use_case, online, asked, *news)
 
     return matrix_of
 
@@ -88,17 +91,6 @@ def _feed(table: pl.DataFrame, time: str) -> Callable[[tuple[int, str]], pl.Data
         return ordered.slice(start, taken - start)
 
     return until
-
-
-def _touching(table: pl.DataFrame, asked: pl.DataFrame, use_case: UseCase) -> pl.DataFrame:
-    """The rows that touch an entity which is asked about. Other entities are blanked: their state is never read."""
-    names = [name for name in use_case.data.columns.entities if name in table.columns]
-    known = {name: pl.col(name).is_in(asked.get_column(name).unique().to_list()) for name in names}
-    if not names:
-        return table.clear()
-    return table.filter(pl.any_horizontal(known.values())).with_columns(
-        pl.when(inside).then(pl.col(name)).alias(name) for name, inside in known.items()
-    )
 
 
 def _microseconds(table: pl.DataFrame, column: str) -> np.ndarray:

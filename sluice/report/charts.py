@@ -109,7 +109,7 @@ def intervals(figures: Sequence[dict[str, Any]], title: str, scale: Any, *, lege
     )
     if len(shown) > len(places):
         base = base.encode(yOffset=alt.YOffset("who:N", sort=names))
-    x = alt.X("low:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title))
+    x = alt.X("low:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title, tickCount=5))
     points = base.mark_point(filled=True, size=60, opacity=1).encode(x=alt.X("estimate:Q", scale=alt.Scale(zero=False)))
     height = max(60, len(places) * (14 + 13 * round(len(shown) / len(places))))
     return (base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q") + points).properties(width=WIDTH - 60, height=height)
