@@ -23,8 +23,8 @@ from bench.drift_windows import windows
 from sluice.features.schema import FeatureSchema
 from sluice.watch.alibi.columns import categories
 from sluice.watch.alibi.comparison import Comparison
-from sluice.watch.alibi.days import rows_of
 from sluice.watch.alibi.detectors import TwoSamples, feature_tests
+from sluice.watch.alibi.drift import told_apart
 from sluice.watch.alibi.faults import fault_of
 
 ONE = {"draws": 1}
@@ -62,11 +62,7 @@ def distances(folder: Path) -> dict[str, Any]:
 
 def _drawn(pair: Comparison) -> dict[str, Any]:
     """Distances of drawn windows: features and score [draws x (features + 1)], and the classifier's [draws]."""
-    settings = pair.settings["classifier"]
-    samples, reference = TwoSamples(settings, pair.seed), pair.x[0]
-    drawn, place = pair.drawn[: int(settings["draws"])], pair.place[: len(reference)]
-    told = [samples.distance(reference[base], reference[part]) for part, base in rows_of(place, drawn, ~drawn)]
-    return {"marginals": pair.marginals()[0].tolist(), "classifier": told}
+    return {"marginals": pair.marginals()[0].tolist(), "classifier": told_apart(pair).tolist()}
 
 
 def look(pair: Comparison) -> dict[str, Any]:

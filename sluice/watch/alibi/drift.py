@@ -53,7 +53,7 @@ def compared(pair: Comparison, progress: Progress) -> dict[str, Any]:
     progress("features", 0, 2)
     marginals = judged(*pair.marginals(), rate / 2, least)
     progress("all features together", 1, 2)
-    together = judged(*_told_apart(pair), rate / 2, least)
+    together = judged(*_together(pair), rate / 2, least)
     features = _features(pair, marginals, rate)
     score = feature_drift(pair.reference.filter(pl.Series(pair.held_out())), pair.all, [SCORE])[0]
     moved = bool(marginals.moved.any() or together.moved.any())
@@ -82,12 +82,17 @@ def _features(pair: Comparison, marginals: Judged, rate: float) -> list[dict[str
     ]
 
 
-def _told_apart(pair: Comparison) -> tuple[Floats, Floats]:
-    """The classifier's distances of drawn windows [draws x 1], and of the window [1]."""
-    settings = pair.settings["classifier"]
-    samples = TwoSamples(settings, pair.seed)
-    drawn = pair.drawn[: int(settings["draws"])]
-    reference, window = pair.x
+def told_apart(pair: Comparison) -> Floats:
+    """The classifier's distances of windows drawn from the reference, [draws]."""
+    settings, reference = pair.settings["classifier"], pair.x[0]
+    samples, drawn = TwoSamples(settings, pair.seed), pair.drawn[: int(settings["draws"])]
     place = pair.place[: len(reference)]
-    usual = [samples.distance(reference[base], reference[part]) for part, base in rows_of(place, drawn, ~drawn)]
-    return np.array(usual)[:, None], np.array([samples.distance(reference, window)])
+    return np.array(
+        [samples.distance(reference[base], reference[part]) for part, base in rows_of(place, drawn, ~drawn)]
+    )
+
+
+def _together(pair: Comparison) -> tuple[Floats, Floats]:
+    """The classifier's distances of drawn windows [draws x 1], and of the window [1]."""
+    found = TwoSamples(pair.settings["classifier"], pair.seed).distance(*pair.x)
+    return told_apart(pair)[:, None], np.array([found])
