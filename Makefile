@@ -23,8 +23,8 @@ setup: $(READY) ## the locked environment in .venv
 
 setup-alibi: $(ALIBI) ## the second one, of drift detectors and explainers, in .venv-alibi
 
-demo: $(READY) $(ALIBI) ## raw events to a gated model behind an endpoint; FRESH=1 from nothing, SEED=n other numbers, WEEKS=1 goes on
-	@.venv/bin/sluice demo $(if $(FRESH),--fresh) $(if $(SEED),--seed $(SEED)) $(if $(WEEKS),--weeks)
+demo: $(READY) $(ALIBI) ## raw events to a gated model behind an endpoint; FRESH=1 from nothing, SEED=n other numbers, WEEKS=0 stops sooner
+	@.venv/bin/sluice demo $(if $(FRESH),--fresh) $(if $(SEED),--seed $(SEED)) $(if $(filter 0 no,$(WEEKS)),--no-weeks)
 
 test: $(READY) $(ALIBI) ## every test; MinIO and Redis are real
 	@$(PYTHON) tools/servers/prepare.py

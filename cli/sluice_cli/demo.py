@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, Work
 from sluice_cli.people import registry_for
 from sluice_cli.results import show, show_replay
+
+if TYPE_CHECKING:
+    from sluice_cli.weeks import Weeks
 
 USE_CASE = Path("use_cases/fraud.yaml")
 WEEKS = Path("use_cases/overlays/fraud-weeks.yaml")
@@ -35,7 +38,7 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier demos: start from nothing")] = False,
     seed: Annotated[int | None, typer.Option(help="Other random numbers in training")] = None,
     world: Annotated[int | None, typer.Option(help="Another simulated world")] = None,
-    weeks: Annotated[bool, typer.Option("--weeks", help="Go on for weeks: prices rise, and what follows")] = False,
+    weeks: Annotated[bool, typer.Option(help="Go on for weeks, once: prices rise, and what follows")] = True,
     work: Work = WORK,
 ) -> None:
     """Raw card transactions to a gated model behind an endpoint that scores the next day's transactions."""
@@ -45,7 +48,7 @@ def demo(
         _forget(work)
     stage = Stage(work, world or read_use_case(USE_CASE).seed, seed)
     _simulate(stage)
-    use_case = stage.use_case()
+    use_case = _as_of_today(stage)
     if registry_for(use_case).state().champion is None:
         out.rule("[bold]1  A first champion[/]: what was known a month ago, no more than a logistic regression")
         _run(_only(stage.use_case(A_MONTH_AGO), ("constant", "logistic")), stage)
@@ -172,15 +175,31 @@ def _serve_next_day(use_case: UseCase, stage: Stage) -> None:
     out.print(f"report {page}")
 
 
-def _live_weeks(stage: Stage) -> None:
-    from sluice_cli.demo_world import Story
-    from sluice_cli.weeks import Weeks, live_weeks, write_page
+def _as_of_today(stage: Stage) -> UseCase:
+    """The use case as it is today; once the weeks are over, as it was when they trained anew."""
+    from sluice.watch.acting import retraining_settings
 
-    story = Story()
-    weeks = Weeks(story, stage.weeks(), stage.data, stage.online, stage.work, stage.world)
+    runs = [one for one in registry_for(stage.use_case()).log() if one.kind == "retraining"]
+    if not runs or not _weeks(stage).over:
+        return stage.use_case()
+    out.print("[dim]the weeks of an earlier demo are over: today is the day on which they trained anew[/]")
+    return retraining_settings(stage.weeks(), datetime.fromisoformat(str(runs[-1].figures["at"])), given=True)
+
+
+def _weeks(stage: Stage) -> Weeks:
+    from sluice_cli.demo_world import Story
+    from sluice_cli.weeks import Weeks
+
+    return Weeks(Story(), stage.weeks(), stage.data, stage.online, stage.work, stage.world)
+
+
+def _live_weeks(stage: Stage) -> None:
+    from sluice_cli.weeks import live_weeks, write_page
+
+    weeks = _weeks(stage)
     if weeks.over:
         return
-    out.rule(f"[bold]5  The next {story.days} days[/]: prices rise, and what follows from it")
+    out.rule(f"[bold]5  The next {weeks.story.days} days[/]: prices rise, and what follows from it")
     live_weeks(weeks)
     write_page(weeks, stage.timeline)
 
@@ -189,7 +208,7 @@ def _farewell(stage: Stage) -> None:
     out.rule("What to look at next")
     first = sorted((stage.work / "runs").iterdir())[-1]
     page = stage.timeline / "timeline.html"
-    out.print(f"the weeks after    {page if page.exists() else 'make demo WEEKS=1: some more minutes'}")
+    out.print(f"the weeks          {page if page.exists() else 'make demo: some more minutes'}")
     out.print(f"the report         {first / 'report.html'}")
     out.print(f"the model card     {first / 'card.html'}")
     out.print(f"why it is live     .venv/bin/sluice why {USE_CASE}")
