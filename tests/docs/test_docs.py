@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,11 @@ def test_every_setting_has_a_meaning() -> None:
     assert nameless == []
 
 
-def verbs() -> set[str]:
+@cache
+def verbs() -> frozenset[str]:
     command = typer.main.get_command(app)
     assert hasattr(command, "commands")
-    return set(command.commands)
+    return frozenset(command.commands)
 
 
 def test_every_verb_is_in_the_readme_or_a_guide() -> None:
