@@ -6,9 +6,8 @@ that everybody uses, with the use case's settings and `use_cases/overlays/fraud-
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,35 +23,12 @@ from sluice.watch.records import latest_span
 from sluice_cli.coming import Coming, begin_source, grow, read_coming
 from sluice_cli.console import out, run_progress
 from sluice_cli.demo_world import DAY, Story, to_come
+from sluice_cli.diary import Diary
 from sluice_cli.endpoint import Endpoint, fetch_champion, running
 from sluice_cli.monitor import retrain
 from sluice_cli.people import registry_for
 from sluice_cli.receiving import CALLERS, ReceiverProcess, receiving
 from sluice_serving.playing import play
-
-DIARY = "played.json"
-
-
-@dataclass(frozen=True)
-class Diary:
-    """How far the weeks were lived: it is written when a day is over, and what follows from it done."""
-
-    days: int = 0
-    asked: int = 0
-    requests: int = 0
-    updates: int = 0
-
-    @staticmethod
-    def read(place: Path) -> Diary:
-        """The diary in a folder; a new one where there is none."""
-        path = place / DIARY
-        return Diary(**json.loads(path.read_text())) if path.exists() else Diary()
-
-    def write(self, place: Path) -> None:
-        """All of it or nothing."""
-        half = place / f".{DIARY}.part"
-        half.write_text(json.dumps(asdict(self)))
-        half.rename(place / DIARY)
 
 
 @dataclass(frozen=True)
