@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ LAST = ("test_cluster_rollout.py", "test_cluster_ends.py")
 """What needs no stack goes before it fills a small machine: overlays want the namespace free. The endpoint then has the
 pipeline's champion; a rollout leaves servers behind, and versions that no gate has seen."""
 FAILED = pytest.StashKey[bool]()
+IMPORTED = pytest.StashKey[Future[None]]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -61,17 +63,38 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A running cluster; two test runs at once take turns."""
     place = home()
     with clusters.held(place, wait=True):
         by_hand = clusters.running(place)
         if by_hand is not None:
-            yield by_hand
+            with importing(by_hand, request.session):
+                yield by_hand
             return
         clusters.prepare()
-        yield clusters.up(place, ends_with_caller=True)
+        started = clusters.up(place, ends_with_caller=True)
+        with importing(started, request.session):
+            yield started
         clusters.down(place)
+
+
+@contextmanager
+def importing(cluster: Cluster, session: pytest.Session) -> Iterator[None]:
+    """Our images come in, minutes of reading and writing, while the tests run that need none of them."""
+
+    def bring() -> None:
+        for target in ("pipeline", "serving"):
+            cluster.import_image(built(target))
+
+    pool = ThreadPoolExecutor(1)
+    if any("stack" in getattr(item, "fixturenames", ()) for item in session.items):
+        session.stash[IMPORTED] = pool.submit(bring)
+    try:
+        yield
+    finally:
+        # Where the tests were stopped before, the cluster's end is the import's.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @pytest.fixture(scope="session")
@@ -142,10 +165,11 @@ def import_image(cluster: Cluster) -> Callable[[Path], None]:
 
 
 @pytest.fixture(scope="session")
-def stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    cluster: Cluster, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
     """The `local` overlay in the images of this checkout, with a small raw table in its store."""
-    for target in ("pipeline", "serving"):
-        cluster.import_image(built(target))
+    request.session.stash[IMPORTED].result()
     with running(cluster, tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
