@@ -1,12 +1,12 @@
 """Monitoring: days to detection against false alarms, and what an explanation takes, against plain ways.
 
-    python bench/monitoring.py [--seeds 20] [--cards 200] [--days 14] [--keep FOLDER] [--only drift]
+    python bench/monitoring.py [--seeds 20] [--cards 200] [--days 14] [--keep FOLDER] [--only drift] [--quiet]
 
 Drift: by seed a small simulated world serves the use case's trees, and changes seven days after training, in one of
 several ways or not at all. Each day the last window of the settings' length is compared with the version's reference
 by the detectors of production. An alarm counts from the change to the end of its day; the line's quiet world says what
 chance alone gives. The plain way takes each feature's p-value by itself. `--keep` keeps what was measured by seed, and
-measures only the seeds that are missing there.
+measures only the seeds that are missing there. `--quiet` asks for false alarms alone, in worlds that stay as they are.
 
 Explanations: bench/explainers.py.
 """
@@ -47,7 +47,7 @@ def measure_drift(folder: Path, given: argparse.Namespace) -> list[Seed]:
     for seed in range(given.seeds):
         place = folder / f"seed-{seed:03d}"
         if not (place / "request.json").exists():
-            write_worlds(place, case, seed, given.cards, given.days)
+            write_worlds(place, case, seed, given.cards, given.days, quiet=given.quiet)
             print(f"{place.name}: worlds", file=sys.stderr, flush=True)
     command = [str(door.interpreter()), "-W", "ignore", "-m", "bench.drift_distances", str(folder), RESULT]
     subprocess.run(command, cwd=ROOT, env=door.environment(), check=True, stdout=sys.stderr)
@@ -74,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--plain-rows", type=int, default=1, help="of them in the plain ways, which take long")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds after which a plain way is given up")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where seeds are kept, to go on later")
+    parser.add_argument("--quiet", action="store_true", help="only worlds in which nothing changes")
     parser.add_argument("--only", choices=("drift", "explainers"))
     return parser.parse_args()
 
