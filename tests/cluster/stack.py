@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from tools.images.build import build
 ROOT = Path(__file__).parents[2]
 NAMESPACE = "sluice"
 CLAIMS = ("data-minio-0", "data-redis-0")
+SPOOL = "spool-payload-ledger-0"
 MINIO = "http://minio.sluice.svc.cluster.local:9000"
 SETTINGS: dict[str, Any] = {
     "data.source": "s3://sluice/raw",
@@ -119,15 +120,15 @@ def remove(cluster: Cluster) -> None:
     kubectl = cluster.kubectl
     kubectl("label", "namespace", NAMESPACE, "sluice-keep-")
     kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
-    kubectl("delete", "persistentvolume", *CLAIMS, "--ignore-not-found", "--timeout=60s")
+    kubectl("delete", "persistentvolume", *CLAIMS, SPOOL, "--ignore-not-found", "--timeout=60s")
 
 
-def volumes(cluster: Cluster, folder: Path) -> list[dict[str, Any]]:
+def volumes(cluster: Cluster, folder: Path, claims: Sequence[str] = CLAIMS) -> list[dict[str, Any]]:
     """A folder of this machine for each claim: the test cluster has nothing that makes volumes."""
     node = cluster.kubectl.get("nodes")[0]["metadata"]["name"]
     here = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
     made = []
-    for claim in CLAIMS:
+    for claim in claims:
         place = folder / "volumes" / claim
         place.mkdir(parents=True, exist_ok=True)
         os.chown(place, 65532, 65532)
