@@ -60,6 +60,7 @@ class Resources(Section):
     """What one kind of step asks for."""
 
     cpu: str = Field("1", description="CPU asked for.")
+    cpu_limit: str | None = Field(None, description="CPU that it may use where some is idle; null: what it asks for.")
     memory: str = Field("4Gi", description="Memory asked for.")
     timeout: Duration = Field("2h", validate_default=True, description="The step is ended after this long.")
     retries: int = Field(2, ge=0, description="How often a step is tried again.")

@@ -41,8 +41,8 @@ SETTINGS: dict[str, Any] = {
     "gate.max_calibration_error": 0.2,
     "gate.parity_rows": 40,
     "pipeline.gpu.count": 0,
-    "pipeline.steps": {"cpu": "250m", "memory": "2Gi"},
-    "pipeline.training": {"cpu": "250m", "memory": "2Gi"},
+    "pipeline.steps": {"cpu": "250m", "cpu_limit": "2", "memory": "2Gi"},
+    "pipeline.training": {"cpu": "250m", "cpu_limit": "2", "memory": "2Gi"},
     "pipeline.pull_policy": "Never",
 }
 """A small world on a small machine: without the pool, and with requests that fit two cores."""

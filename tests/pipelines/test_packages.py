@@ -64,6 +64,16 @@ def test_every_step_has_the_image_of_the_settings_with_cpu_memory_retries_and_a_
     assert tasks["ingest"]["retryPolicy"]["maxRetryCount"] == use_case.pipeline.steps.retries
 
 
+def test_a_step_may_use_more_than_it_asks_for_where_the_settings_say_so(package: Any, tmp_path: Path) -> None:
+    more = read_use_case(FRAUD, {"pipeline.steps.cpu_limit": "3"})
+    (spec, _platform) = yaml.safe_load_all(compile_packages(more, tmp_path)[0].read_text())
+    limits = [
+        executors(each)["exec-ingest"]["container"]["resources"]["resourceCpuLimit"] for each in (package[0], spec)
+    ]
+    assert limits == ["1", "3"]
+    assert executors(spec)["exec-ingest"]["container"]["resources"]["resourceCpuRequest"] == "1"
+
+
 def test_what_looks_at_the_world_is_never_reused(package: Any) -> None:
     tasks = package[0]["root"]["dag"]["tasks"]
     reused = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
