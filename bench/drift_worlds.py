@@ -32,7 +32,7 @@ from sluice.simulate import BrokenColumn, Change, FraudPattern, PriceRise, World
 from sluice.training.candidates import read_params
 from sluice.training.kinds import fit_kind
 from sluice.training.problem import Problem
-from sluice.watch.reference import reference_rows, with_scores
+from sluice.watch.sampling import reference_rows, with_scores
 
 ROOT = Path(__file__).parents[1]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -29,7 +29,7 @@ from sluice.settings.metrics import HIGHER_IS_BETTER
 from sluice.splits.files import SCHEMA, read_data_digest, read_rows
 from sluice.training.files import merge_tasks
 from sluice.training.task import read_scores, validation_threshold
-from sluice.watch.reference import write_reference
+from sluice.watch.sampling import write_reference
 
 Curve = tuple[list[float], list[float], list[float]]
 

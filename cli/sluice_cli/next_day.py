@@ -19,7 +19,8 @@ from sluice.scoring import score_table
 from sluice.settings import UseCase
 from sluice.steps import Progress
 from sluice.watch.explanations import Explained, explain_rows
-from sluice.watch.reference import read_reference, with_scores
+from sluice.watch.reference import read_reference
+from sluice.watch.sampling import with_scores
 from sluice_cli.endpoint import fetch_champion, running
 from sluice_cli.people import registry_for
 from sluice_serving.replay import Replayed, replay

@@ -13,7 +13,7 @@ from sluice.features.repository import refuse_other_windows
 from sluice.ingest import Ingested
 from sluice.registry.servable import Servable
 from sluice.scoring import score_table, source_features
-from sluice.watch.reference import with_scores
+from sluice.watch.sampling import with_scores
 
 
 def window_rows(

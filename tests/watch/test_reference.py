@@ -16,7 +16,8 @@ from sluice.features.schema import FeatureColumn, FeatureSchema
 from sluice.registry import Registry, forget
 from sluice.settings.operation import Storage
 from sluice.storage import open_store
-from sluice.watch.reference import REFERENCE, read_reference, reference_rows
+from sluice.watch.reference import REFERENCE, read_reference
+from sluice.watch.sampling import reference_rows
 
 OLD = Path(__file__).parents[1] / "registry/store-format-1/store"
 START = datetime(2018, 7, 1, tzinfo=UTC)
