@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from stack import NAMESPACE, ROOT, SPOOL, Stack, built, volumes
 from sluice.ledger import Answers, answers
 from sluice.payloads.callers import admit
 from tools.cluster.images import write_image
+from tools.cluster.kubectl import RefusedError
 from tools.cluster.relay import Relay
 
 NAME, CALLER = "watched", "fraud-server"
@@ -86,8 +87,10 @@ def watched(stack: Stack, trained: dict[str, Any], tmp_path_factory: pytest.Temp
         for name in (*names, f"deployment/{NAME}-predictor", f"deployment/{NAME}-explainer"):
             here("rollout", "status", name, "--timeout=300s")
         yield Watched(stack, token)
+    except RefusedError:
+        _tell(stack)
+        raise
     finally:
-        print(here("get", "pods"))
         here("delete", "inferenceservice", NAME)
         here("delete", "statefulset/payload-ledger", "deployment/drift-server")
 
@@ -150,6 +153,15 @@ def test_nobody_else_writes_into_the_ledger(watched: Watched) -> None:
         wrong = client.post("/models/fraud", headers=event, content=b"{}", auth=(CALLER, "wrong"))
         other = client.post("/models/rides", headers=event, content=b"{}", auth=(CALLER, watched.token))
     assert [one.status_code for one in (nobody, wrong, other)] == [401, 401, 403]
+
+
+def _tell(stack: Stack) -> None:
+    """What the pods of the components are at, and the last words of each."""
+    print(stack.kubectl("get", "pods"))
+    for component in ("drift-server", "explainer", "payload-ledger"):
+        for pod in stack.kubectl.get("pods", f"--selector=app.kubernetes.io/component={component}"):
+            with suppress(RefusedError):
+                print(stack.kubectl("logs", pod["metadata"]["name"], "--all-containers", "--prefix", "--tail=20"))
 
 
 def _secrets(stack: Stack, folder: Path) -> str:
