@@ -12,7 +12,7 @@ import numpy.typing as npt
 from drift_plain import smallest_p_values
 from rich.table import Table
 
-from sluice.watch.alibi.judging import Judged, judged
+from sluice.watch.alibi.judging import Judged, judged, scale
 
 RESULT = "distances.json"
 """In a seed's folder, of the detectors."""
@@ -76,7 +76,8 @@ ALARMS: dict[str, Alarm] = {
 
 def excess(drawn: Floats, found: Floats) -> float:
     """The largest distance in standard deviations of drawn windows: what the calibrated detectors compare."""
-    return float(((found - drawn.mean(axis=0)) / np.maximum(drawn.std(axis=0), 1e-9)).max())
+    mean, spread = scale(drawn)
+    return float(((found - mean) / spread).max())
 
 
 def _marginal(part: slice) -> Callable[[Seed, Look], float]:

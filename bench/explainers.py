@@ -73,10 +73,8 @@ def explanations_table(case: UseCase, ways: list[dict[str, Any]]) -> Table:
         table.add_column(column, justify="right" if column else "left")
     ours = 1.0
     for way in ways:
-        rows, middle = (
-            way["rows"],
-            {name: float(np.median([row[name] for row in way["rows"]])) for name in way["rows"][0]},
-        )
+        rows = way["rows"]
+        middle = {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
         if way["way"].startswith("ours, the settings"):
             ours = middle["processor"]
         most, finished = max(row["seconds"] for row in rows), sum(row["finished"] for row in rows)

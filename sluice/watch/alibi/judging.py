@@ -31,6 +31,11 @@ class Judged:
         return {"distance": float(self.found[i]), "usual": float(self.usual[i]), "moved": bool(self.moved[i])}
 
 
+def scale(drawn: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation [k] over drawn windows' distances [draws x k]: what distances are measured by."""
+    return drawn.mean(axis=0), np.maximum(drawn.std(axis=0), _SMALLEST)
+
+
 def judged(drawn: Floats, found: Floats, rate: float, least: float = 0.0) -> Judged:
     """Judge distances [k] by those of drawn windows [draws x k].
 
@@ -39,7 +44,7 @@ def judged(drawn: Floats, found: Floats, rate: float, least: float = 0.0) -> Jud
     days are exchangeable; where neighbours are alike a short reference knows too little of what is usual, and distances
     below `least` are for nobody to act on.
     """
-    mean, spread = drawn.mean(axis=0), np.maximum(drawn.std(axis=0), _SMALLEST)
+    mean, spread = scale(drawn)
     largest = ((drawn - mean) / spread).max(axis=1)
     excess = (found - mean) / spread
     p_value = float((1 + (largest >= excess.max()).sum()) / (1 + len(drawn)))
