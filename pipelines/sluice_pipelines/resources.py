@@ -41,7 +41,7 @@ def _on_the_pool(settings: Pipeline, task: dsl.PipelineTask, cards: int) -> None
 
 
 def _ask_for(task: dsl.PipelineTask, resources: Resources) -> None:
-    task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu_limit or resources.cpu)
+    task.set_cpu_request(resources.cpu).set_cpu_limit(resources.cpu_at_most)
     task.set_memory_request(resources.memory).set_memory_limit(resources.memory)
     task.set_retry(resources.retries, backoff_duration="10s", backoff_factor=2.0)
     kubernetes.set_timeout(task, seconds=int(resources.timeout.total_seconds()))

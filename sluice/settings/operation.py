@@ -65,6 +65,11 @@ class Resources(Section):
     timeout: Duration = Field("2h", validate_default=True, description="The step is ended after this long.")
     retries: int = Field(2, ge=0, description="How often a step is tried again.")
 
+    @property
+    def cpu_at_most(self) -> str:
+        """The limit of its CPU."""
+        return self.cpu_limit or self.cpu
+
 
 class GpuPool(Section):
     """The node pool for training."""

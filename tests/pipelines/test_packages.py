@@ -12,6 +12,7 @@ import yaml
 from sluice.settings import UseCase, parse_use_case, read_use_case
 from sluice.watch.alibi.__main__ import TASKS
 from sluice.watch.door import QUIET
+from sluice_components.jobs.trainjob import train_job
 from sluice_pipelines.packages import compile_packages
 
 FRAUD = Path(__file__).parents[2] / "use_cases" / "fraud.yaml"
@@ -72,6 +73,13 @@ def test_a_step_may_use_more_than_it_asks_for_where_the_settings_say_so(package:
     ]
     assert limits == ["1", "3"]
     assert executors(spec)["exec-ingest"]["container"]["resources"]["resourceCpuRequest"] == "1"
+
+
+def test_so_may_the_pods_of_a_trainjob() -> None:
+    more = read_use_case(FRAUD, {"pipeline.training": {"cpu": "4", "cpu_limit": "6"}})
+    each = train_job(more, "network", "a-name", "handover")["spec"]["trainer"]["resourcesPerNode"]
+    assert (each["requests"]["cpu"], each["limits"]["cpu"]) == ("4", "6")
+    assert each["limits"]["memory"] == each["requests"]["memory"]
 
 
 def test_what_looks_at_the_world_is_never_reused(package: Any) -> None:

@@ -27,6 +27,7 @@ def train_job(use_case: UseCase, candidate: str, name: str, handover: str) -> Ob
     resources = {"cpu": pipeline.training.cpu, "memory": pipeline.training.memory}
     if pipeline.gpu.count:
         resources[pipeline.gpu.resource] = "1"
+    limits = {**resources, "cpu": pipeline.training.cpu_at_most}
     return {
         "apiVersion": f"{TRAIN_JOB.group}/{TRAIN_JOB.version}",
         "kind": "TrainJob",
@@ -45,7 +46,7 @@ def train_job(use_case: UseCase, candidate: str, name: str, handover: str) -> Ob
                 "env": [{"name": "SETTINGS", "value": settings}, *_keys(use_case)],
                 "numNodes": distributed.processes,
                 "numProcPerNode": 1,
-                "resourcesPerNode": {"requests": resources, "limits": resources},
+                "resourcesPerNode": {"requests": resources, "limits": limits},
             },
         },
     }
