@@ -29,7 +29,6 @@ from tools.cluster.relay import Relay
 NAME, CALLER = "watched", "fraud-server"
 COMPONENTS = ("payload-ledger", "drift-server", "explainer")
 IMAGES = ("sluice/serving-python", "sluice/alibi-python")
-RESPONSES = 'sluice_drift_events_total{outcome="response"'
 SMALL = {"cpu": "50m", "memory": "256Mi"}
 QUESTIONS = [
     {
