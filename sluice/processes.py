@@ -17,7 +17,7 @@ CALLER = "SLUICE_CALLER"
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with(caller: int) -> None:
+def _end_with(caller: int) -> None:
     """Be killed when the caller ends, however it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != caller:
@@ -33,7 +33,7 @@ def end_with_caller() -> None:
     """Be killed when the process that gave this one `of_caller` ends; does nothing where none did."""
     caller = os.environ.pop(CALLER, "")
     if caller:
-        end_with(int(caller))
+        _end_with(int(caller))
 
 
 @contextmanager

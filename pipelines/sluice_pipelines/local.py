@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sluice.errors import PipelineError, RegistryError, StoreError
-from sluice.processes import end_with
+from sluice.processes import end_with_caller, of_caller
 from sluice.registry import RunLog
 from sluice.settings import UseCase, parse_use_case, settings_json
 from sluice.steps import read_line
@@ -93,7 +93,7 @@ def run_locally(
         "work": str(work.absolute()),
     }
     (folder / "request.json").write_text(json.dumps(request, indent=1))
-    command = [sys.executable, "-m", "sluice_pipelines.local", str(folder / "request.json"), str(os.getpid())]
+    command = [sys.executable, "-m", "sluice_pipelines.local", str(folder / "request.json")]
     try:
         outcome = _follow(command, folder, listen)
     except PipelineError as error:
@@ -113,7 +113,7 @@ def _note_failure(use_case: UseCase, run_id: str, error: PipelineError) -> None:
 def _follow(command: list[str], folder: Path, listen: Listener) -> dict[str, Any]:
     log = folder / "log.txt"
     told: dict[str, dict[str, Any]] = {}
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+    environment = {**of_caller(os.environ), "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
     with (
         log.open("w", buffering=1) as written,
         subprocess.Popen(
@@ -140,9 +140,9 @@ def _follow(command: list[str], folder: Path, listen: Listener) -> dict[str, Any
     raise PipelineError(f"the run ended with status {process.returncode}", f"the whole log is {log}")
 
 
-def main(request_file: str, caller: str) -> None:
+def main(request_file: str) -> None:
     """Entry point of the run's own process, which ends when its caller does: nobody would know of its end."""
-    end_with(int(caller))
+    end_with_caller()
     from kfp import local
 
     from sluice_pipelines.training import selftest_pipeline, training_pipeline
