@@ -57,7 +57,7 @@ def answers(
     late = end + answer_within
     said = _events(store, model, "responses", start, late)
     asked = _events(store, model, "requests", start - answer_within, end)
-    unanswered = asked.filter(pl.col("time") >= start).join(said, on=EVENT_KEY, how="anti")
+    unanswered = asked.filter(pl.col("time") >= start).join(said, on=EVENT_KEY, how="anti", nulls_equal=True)
     frame = _joined(said.filter(pl.col("time") < end), asked)
     if versions is not None:
         frame = frame.filter(pl.col("version").is_in(list(versions)))
@@ -85,6 +85,6 @@ def _events(store: Store, model: str, kind: Kind, start: datetime, end: datetime
 
 def _joined(said: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     requests = asked.select(*EVENT_KEY, pl.col("time").alias("asked"), "event_times")
-    joined = said.join(requests, on=EVENT_KEY, how="left", maintain_order="left")
+    joined = said.join(requests, on=EVENT_KEY, how="left", nulls_equal=True, maintain_order="left")
     event_time = pl.col("event_times").list.get(pl.col("row"), null_on_oob=True).alias("event_time")
     return joined.with_columns(event_time).drop("event_times")

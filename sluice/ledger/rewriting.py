@@ -83,7 +83,9 @@ def forget_events(store: Store, model: str, event_ids: Collection[str], *, now: 
             asked = asked.vstack(only.select(EVENT_KEY))
     # Answers last: they say which requests go, if this is killed and run again.
     for partition in partitions(store, model, "requests") if asked.height else ():
-        rows += _without(store, partition, lambda table: table.join(asked, on=EVENT_KEY, how="anti"), now)
+        rows += _without(
+            store, partition, lambda table: table.join(asked, on=EVENT_KEY, how="anti", nulls_equal=True), now
+        )
     for partition in about:
         rows += _without(store, partition, lambda table: table.filter(~wanted), now)
     return rows

@@ -46,7 +46,9 @@ RESPONSES = pl.Schema(
 )
 """Beside `features`. `score` is the positive or top class's probability, or the value; `scores` all classes'. Names of
 entities and streams are null where the answer was V2, which marks rows alone."""
-EVENT_KEY = ("source", "id")
+EVENT_KEY = ("source", "service", "id")
+"""What names an event. A copy of a request that goes to a second InferenceService keeps its caller's id, and KServe's
+loggers all name the same source: the service tells the two apart."""
 ROW_KEY = (*EVENT_KEY, "row")
 _PREFIX = "features\0"
 

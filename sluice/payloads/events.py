@@ -52,13 +52,13 @@ class Event:
 
     @property
     def key(self) -> bytes:
-        """What names the event, in 16 bytes."""
-        return blake2b(f"{self.source}\0{self.id}\0{self.type}".encode(), digest_size=16).digest()
+        """What names the event, in 16 bytes; the service, since KServe's loggers of all services name one source."""
+        return blake2b(f"{self.source}\0{self.service}\0{self.id}\0{self.type}".encode(), digest_size=16).digest()
 
     @property
     def question(self) -> bytes:
         """What request and response have in common, in 16 bytes."""
-        return blake2b(f"{self.source}\0{self.id}".encode(), digest_size=16).digest()
+        return blake2b(f"{self.source}\0{self.service}\0{self.id}".encode(), digest_size=16).digest()
 
 
 def read_event(headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Event:

@@ -31,6 +31,19 @@ def test_copies_are_one_and_answers_have_their_requests(store: Store) -> None:
     assert found.frame.get_column("score").to_list() == pytest.approx([0.001, 0.002, 0.004])
 
 
+def test_a_copy_for_a_second_service_is_an_event_of_its_own(store: Store) -> None:
+    """A gateway copies the caller's id with the request, and all loggers name one source."""
+    second = pl.lit("fraud-2").alias("service")
+    add(store, "1", requests([1]))
+    add(store, "2", requests([1, 2]).with_columns(second))
+    add(store, "3", responses([1], version="v1"))
+    add(store, "4", responses([1], version="v2").with_columns(second))
+    found = answers(store, "fraud", START, START + DAY, answer_within=WITHIN)
+    assert sorted(found.frame.select("version", "service").iter_rows()) == [("v1", "fraud"), ("v2", "fraud-2")]
+    assert found.frame.get_column("asked").null_count() == 0
+    assert found.unanswered.select("id", "service").rows() == [("2", "fraud-2")]
+
+
 def test_a_window_has_its_beginning_and_not_its_end(store: Store) -> None:
     add(store, "1", responses(range(5)))
     add(store, "2", requests(range(5)))

@@ -179,13 +179,15 @@ def test_the_same_event_twice_is_stored_once_and_counted(tmp_path: Path) -> None
             assert sender.send(headers, answer("a"))[0] == 200
         other = named(RESPONSE, "one", **{"Ce-Source": "http://other/"})
         assert sender.send(other, answer("a"))[0] == 200, "another source, another event"
+        copied = named(RESPONSE, "one", **{"Ce-Inferenceservicename": "fraud-challenger"})
+        assert sender.send(copied, answer("a"))[0] == 200, "the shadow's answer to the same request, another event"
         assert receiver.metrics()["sluice_payload_duplicates_total{fraud}"] == 2
         assert receiver.stop() == 0
     with receiver:
         assert Sender(receiver).send(headers, answer("a"))[0] == 200, "known after a restart, though the store has it"
         assert receiver.metrics()["sluice_payload_duplicates_total{fraud}"] == 1
         assert receiver.stop() == 0
-    assert receiver.ledger().frame.height == 2
+    assert receiver.ledger().frame.height == 3
 
 
 def test_requests_without_an_answer_are_counted_there_and_in_the_ledger(
