@@ -164,18 +164,23 @@ def init(
     policies: Annotated[Path | None, typer.Option(help="Write each role's policy into this folder")] = None,
     pipelines: Annotated[str, typer.Option(help="Kubeflow's pipeline root: its prefix in the bucket")] = "pipelines",
     source: Annotated[list[str] | None, typer.Option(help="Raw data, s3://…; default: raw/ in the bucket")] = None,
+    rollout_labels: Annotated[
+        bool, typer.Option("--rollout-labels", help="The rollout reads ledger and labels, as rollout.labels asks")
+    ] = False,
     overlay: Overlay = None,
     store: Store = None,
 ) -> None:
     """Make the store: a folder, or a bucket with versions and object lock; with --roles also its users."""
     from sluice.storage.bucket import init_store
-    from sluice.storage.roles import Places
+    from sluice.storage.roles import Places, roles_with
     from sluice.storage.users import ensure_credentials, make_users, write_policies
 
-    storage = load(use_case, overlay, store=store).storage if use_case else storage_from(os.environ)
+    case = load(use_case, overlay, store=store) if use_case else None
+    storage = case.storage if case else storage_from(os.environ)
+    rights = roles_with(rollout_labels=rollout_labels or (case is not None and case.rollout.labels.enabled))
     places = Places.of(storage.url, pipelines, tuple(source or ())) if roles or policies else None
     if places and policies:
-        for path in write_policies(policies, places):
+        for path in write_policies(policies, places, rights):
             out.print(f"wrote {path}")
         if not roles:
             return
@@ -183,5 +188,5 @@ def init(
     out.print(f"{'made' if made else 'there already:'} {storage.url}")
     if places and roles:
         users = ensure_credentials(roles)
-        make_users(storage, places, users)
+        make_users(storage, places, users, roles=rights)
         out.print(f"made the users of {', '.join(users)}")

@@ -8,7 +8,7 @@ back). Kubeflow puts the outputs of steps beside them, under the pipeline root:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from sluice.errors import SettingsError
@@ -135,6 +135,14 @@ ROLES = {
     )
 }
 """By name."""
+
+
+def roles_with(*, rollout_labels: bool) -> dict[str, Role]:
+    """The roles; with `rollout.labels` the rollout reads what was answered, and the labels' source."""
+    if not rollout_labels:
+        return ROLES
+    rollout = ROLES["rollout"]
+    return {**ROLES, "rollout": replace(rollout, reads=(*rollout.reads, "payloads/*"), sources=True)}
 
 
 @dataclass(frozen=True)

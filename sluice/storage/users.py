@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from sluice.settings.operation import Storage
 from sluice.storage.bucket import patient_pool, standard_keys
 from sluice.storage.failures import explain
 from sluice.storage.policies import policy
-from sluice.storage.roles import ROLES, Places
+from sluice.storage.roles import ROLES, Places, Role
 
 ACCESS_KEY, SECRET_KEY = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
@@ -37,12 +38,14 @@ def make_users(
     places: Places,
     users: dict[str, dict[str, str]],
     *,
+    roles: Mapping[str, Role] = ROLES,
     credentials: dict[str, str] | None = None,
 ) -> None:
     """Make or change the users so that they have these secrets and the policies of their roles.
 
     Args:
         users: as `ensure_credentials` gives them.
+        roles: what each may do.
         credentials: of MinIO's administrator; default: the environment's.
 
     Raises:
@@ -52,7 +55,7 @@ def make_users(
     for name, user in users.items():
         title = f"{places.bucket}-{name}"
         try:
-            admin.policy_add(title, policy=policy(ROLES[name], places))
+            admin.policy_add(title, policy=policy(roles[name], places))
             admin.user_add(user[ACCESS_KEY], user[SECRET_KEY])
             admin.policy_set(title, user=user[ACCESS_KEY])
         except MinioAdminException as error:
@@ -61,11 +64,11 @@ def make_users(
             raise explain(OSError(f"error sending request: {error}"), str(storage.endpoint)) from None
 
 
-def write_policies(folder: Path, places: Places) -> list[Path]:
+def write_policies(folder: Path, places: Places, roles: Mapping[str, Role] = ROLES) -> list[Path]:
     """Write each role's policy as JSON, for an S3 whose users are made elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, role in ROLES.items():
+    for name, role in roles.items():
         paths.append(folder / f"{name}.json")
         paths[-1].write_text(json.dumps(policy(role, places, aws=True), indent=2) + "\n")
     return paths

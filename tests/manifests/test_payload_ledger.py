@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ import yaml
 from sluice.payloads.names import NAME
 from sluice.settings.payloads import Payloads
 from sluice_serving.payloads.__main__ import _parser, read_settings
-from tests.manifests.rendered import LEDGER, Pod, named, overlay, pods
+from tests.manifests.rendered import LEDGER, MANIFESTS, Document, Pod, named, overlay, pods, render
 from tests.manifests.test_network import _reaches
 
 
@@ -43,6 +44,24 @@ def test_the_logger_sends_to_the_service_under_the_models_name() -> None:
     model = address.path.removeprefix("/models/")
     assert NAME.fullmatch(model) and f"--model={model}" in server["containers"][0]["args"]
     assert address.username and address.password == "TOKEN", "no token lies in the tree"
+
+
+def test_a_rollout_that_compares_labels_is_given_the_right_and_the_memory(tmp_path: Path) -> None:
+    copy = tmp_path / "manifests"
+    shutil.copytree(MANIFESTS, copy)
+    path = copy / "overlays" / "labels" / "kustomization.yaml"
+    path.parent.mkdir()
+    wanted = {"resources": ["../local"], "components": ["../../components/rollout-labels"]}
+    path.write_text(yaml.safe_dump(wanted))
+    plain, documents = overlay("local"), render(path.parent)
+    job = named(documents, "Job", "store-setup")["spec"]["template"]["spec"]
+    assert job["containers"][0]["command"] == ["sluice", "init", "--roles", "/etc/sluice/roles", "--rollout-labels"]
+    assert _memory(documents) == "2Gi" and _memory(plain) == "768Mi"
+
+
+def _memory(documents: tuple[Document, ...]) -> str:
+    pod = named(documents, "Deployment", "rollout")["spec"]["template"]["spec"]
+    return str(pod["containers"][0]["resources"]["limits"]["memory"])
 
 
 @pytest.mark.parametrize("component", ["pipeline", "online-store", "store"])

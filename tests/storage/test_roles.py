@@ -22,7 +22,7 @@ from sluice.rollout.lease import Lease
 from sluice.settings.operation import Storage
 from sluice.storage import Store, open_store
 from sluice.storage.bucket import init_store
-from sluice.storage.roles import ROLES, Places
+from sluice.storage.roles import ROLES, Places, roles_with
 from sluice.storage.users import ensure_credentials, make_users, write_policies
 
 STORE = "stores/fraud"
@@ -243,6 +243,26 @@ def test_roles_are_made_again_with_new_secrets(place: Place, tmp_path: Path) -> 
     with pytest.raises(StoreError, match="the secret key is wrong"):
         place.store("server").get("registry/fraud/log/00000001.json")
     make_users(storage, Places.of(storage.url), place.users, credentials=place.s3.credentials)
+
+
+def test_with_labels_a_rollout_reads_answers_and_labels_and_nothing_else_more(place: Place) -> None:
+    storage, keys = place.s3.storage("sluice", STORE), place.s3.credentials
+    rollout = {"rollout": place.users["rollout"]}
+    wanted = roles_with(rollout_labels=True)
+    try:
+        make_users(storage, Places.of(storage.url), rollout, roles=wanted, credentials=keys)
+        store = place.store("rollout", "")
+        may = MAY_READ["rollout"] | {"payloads", "events"}
+        for key, what in THERE.items():
+            if what in may:
+                assert store.get(key) == what.encode() and key in set(store.keys(_folder(key, what)))
+            else:
+                with pytest.raises(StoreError, match="may not do this"):
+                    store.get(key)
+        with pytest.raises(StoreError, match="may not do this"):
+            store.put("raw/day-1.parquet", b"forged")
+    finally:
+        make_users(storage, Places.of(storage.url), rollout, credentials=keys)
 
 
 def test_users_are_made_by_the_administrator_alone(place: Place) -> None:
