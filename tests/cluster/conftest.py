@@ -35,6 +35,7 @@ LAST = ("test_cluster_rollout.py", "test_cluster_ends.py")
 pipeline's champion; a rollout leaves servers behind, and versions that no gate has seen."""
 FAILED = pytest.StashKey[bool]()
 IMPORTED = pytest.StashKey[Future[None]]()
+BY_HAND = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,10 +68,11 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A running cluster; two test runs at once take turns."""
     place = home()
     with clusters.held(place, wait=True):
-        by_hand = clusters.running(place)
-        if by_hand is not None:
-            with importing(by_hand, request.session):
-                yield by_hand
+        there = clusters.running(place)
+        request.session.stash[BY_HAND] = there is not None
+        if there is not None:
+            with importing(there, request.session):
+                yield there
             return
         clusters.prepare()
         started = clusters.up(place, ends_with_caller=True)
@@ -170,7 +172,8 @@ def stack(
 ) -> Iterator[Stack]:
     """The `local` overlay in the images of this checkout, with a small raw table in its store."""
     request.session.stash[IMPORTED].result()
-    with running(cluster, tmp_path_factory.mktemp("stack")) as stack:
+    by_hand = request.session.stash[BY_HAND]
+    with running(cluster, tmp_path_factory.mktemp("stack"), by_hand=by_hand) as stack:
         yield stack
 
 

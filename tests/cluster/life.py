@@ -26,14 +26,14 @@ from tools.cluster import gateway
 from tools.cluster.kubectl import Object
 
 HERE = Path(__file__).parent
-RATE = 100.0
+RATE = 200.0
 BASE = 0.11
 """Seconds that every version takes: its p95 lies far from the next of the histogram's edges."""
 POLICY: dict[str, Any] = {
     "steps": [0.5, 5, 25],
     "min_requests": 400,
     "look_every": "1s",
-    "max_duration": "90s",
+    "max_duration": "60s",
     "when_short": "proceed",
     "keep_previous": "1h",
 }

@@ -13,14 +13,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
 
 async def main(url: str, rate: float, rows: list[dict[str, Any]]) -> None:
     """Send until SIGTERM, then wait for what is in flight."""
     over, pending = asyncio.Event(), set()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
-    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=200)) as client:
+    limits = {"timeout": aiohttp.ClientTimeout(30), "connector": aiohttp.TCPConnector(limit=400)}
+    async with aiohttp.ClientSession(**limits) as client:
         begun = time.monotonic()
         number = 0
         while not over.is_set():
@@ -33,14 +34,14 @@ async def main(url: str, rate: float, rows: list[dict[str, Any]]) -> None:
         await asyncio.gather(*pending)
 
 
-async def send(client: httpx.AsyncClient, url: str, body: str) -> None:
+async def send(client: aiohttp.ClientSession, url: str, body: str) -> None:
     """One request; a line of when it was sent, its status (0: no answer), who answered, and how long it took."""
     sent, status, version = time.time(), 0, ""
     try:
-        answer = await client.post(url, content=body, headers={"content-type": "application/json"})
-        status = answer.status_code
-        version = answer.json().get("model_version", "")
-    except (httpx.TransportError, ValueError):
+        async with client.post(url, data=body, headers={"content-type": "application/json"}) as answer:
+            status = answer.status
+            version = (await answer.json(content_type=None) or {}).get("model_version", "")
+    except (aiohttp.ClientError, TimeoutError, ValueError):
         pass
     line = {"sent": sent, "status": status, "version": version, "seconds": time.time() - sent}
     print(json.dumps(line), flush=True)

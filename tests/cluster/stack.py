@@ -92,8 +92,12 @@ class Stack:
 
 
 @contextmanager
-def running(cluster: Cluster, folder: Path) -> Iterator[Stack]:
-    """The overlay applied, its store ready and the raw table in it."""
+def running(cluster: Cluster, folder: Path, *, by_hand: bool) -> Iterator[Stack]:
+    """The overlay applied, its store ready and the raw table in it.
+
+    Args:
+        by_hand: whether the cluster was, and serves the next run of the tests, too.
+    """
     kubectl = cluster.kubectl
     for image in (server_images.minio(folder), server_images.redis(folder)):
         cluster.import_image(image)
@@ -112,11 +116,12 @@ def running(cluster: Cluster, folder: Path) -> Iterator[Stack]:
             upload(stack)
             yield stack
     finally:
-        remove(cluster)
+        if by_hand:
+            remove(cluster)
 
 
 def remove(cluster: Cluster) -> None:
-    """The namespace with its data: a cluster that was started by hand serves the next run of the tests, too."""
+    """Delete the namespace with its data."""
     kubectl = cluster.kubectl
     kubectl("label", "namespace", NAMESPACE, "sluice-keep-")
     kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
