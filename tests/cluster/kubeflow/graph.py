@@ -1,8 +1,9 @@
 """Walks the graph of a compiled package as Kubeflow's driver does: resolves inputs, unrolls loops, collects outputs.
 
 Covered: tasks in dependency order, parameters and artifacts between them, loops over a list with a limit to how many
-run at a time, a field of a loop's item, collected artifacts, retries. Anything else in a package is an error, never
-ignored. Not covered, because only Kubeflow's own servers have it: caching, conditions, exit handlers, the UI.
+run at a time, a field of a loop's item, collected artifacts, retries, conditions that ask a parameter for a word.
+Anything else in a package is an error, never ignored. Not covered, because only Kubeflow's own servers have it:
+caching, exit handlers, the UI.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import yaml
 
 Artifact = dict[str, Any]
 _FIELD = re.compile(r'parseJson\(string_value\)\["(\w+)"\]')
+_CONDITION = re.compile(r"inputs\.parameter_values\['([\w-]+)'\] == '(\w*)'")
 _KNOWN = {
     "cachingOptions",
     "componentRef",
@@ -27,6 +29,7 @@ _KNOWN = {
     "parameterIterator",
     "retryPolicy",
     "taskInfo",
+    "triggerPolicy",
 }
 
 
@@ -96,6 +99,8 @@ class Package:
         if unknown := set(task) - _KNOWN:
             raise ValueError(f"{place}: {sorted(unknown)} in a task is not covered here")
         inputs = _resolved(task.get("inputs", {}), given, done)
+        if not _is_wanted(task.get("triggerPolicy", {}), inputs):
+            return Values()
         iterator = task.get("parameterIterator")
         if iterator is None:
             return self._component(task, inputs, execute, place)
@@ -117,7 +122,7 @@ class Package:
             container, platform = self.step(component["executorLabel"])
             retries = int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
             return execute(Step(place, task["taskInfo"]["name"], component, container, platform, inputs, retries))
-        done = self._tasks(component["dag"]["tasks"], inputs, execute, place)
+        done = self._tasks(component["dag"]["tasks"], inputs, execute, f"{place.rstrip('-')}-")
         outputs = component["dag"].get("outputs", {})
         if unknown := set(outputs) - {"artifacts"}:
             raise ValueError(f"{place}: {sorted(unknown)} from a loop are not covered here")
@@ -127,6 +132,15 @@ class Package:
 def _defaults(component: dict[str, Any]) -> dict[str, Any]:
     parameters = component.get("inputDefinitions", {}).get("parameters", {})
     return {name: one["defaultValue"] for name, one in parameters.items() if "defaultValue" in one}
+
+
+def _is_wanted(trigger: dict[str, Any], inputs: Values) -> bool:
+    if not trigger:
+        return True
+    asked = _CONDITION.fullmatch(trigger["condition"])
+    if asked is None or set(trigger) != {"condition"}:
+        raise ValueError(f"the trigger {trigger} is not covered here")
+    return bool(inputs.parameters[asked[1]] == asked[2])
 
 
 def _resolved(inputs: dict[str, Any], given: Values, done: dict[str, Values]) -> Values:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from obstore.store import S3Store
+
+ASKED = re.compile(r"\{\{\$\.(inputs|outputs)\.artifacts\['([\w-]+)'\]\.path\}\}")
 
 
 def main(arguments: list[str]) -> int:
@@ -30,7 +33,8 @@ def main(arguments: list[str]) -> int:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     for artifacts in outputs.get("artifacts", {}).values():
         local(artifacts["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
-    status = subprocess.run([part.replace("{{$}}", arguments[0]) for part in command], check=False).returncode
+    words = [_filled(part, given).replace("{{$}}", arguments[0]) for part in command]
+    status = subprocess.run(words, check=False).returncode
     if status == 0:
         print("::outputs::" + json.dumps(_outputs(outputs)), flush=True)
     return status
@@ -40,6 +44,18 @@ def local(uri: str) -> Path:
     """Where the SDK's artifacts of this address lie in the container."""
     parts = urlsplit(uri)
     return Path("/") / parts.scheme / parts.netloc / parts.path.lstrip("/")
+
+
+def _filled(part: str, given: dict[str, Any]) -> str:
+    """A word of a container component's command: where an artifact lies."""
+
+    def path(asked: re.Match[str]) -> str:
+        return str(local(given[asked[1]]["artifacts"][asked[2]]["artifacts"][0]["uri"]))
+
+    filled = ASKED.sub(path, part)
+    if "{{$." in filled:
+        raise ValueError(f"{part} is not covered here")
+    return filled
 
 
 def _outputs(outputs: dict[str, Any]) -> dict[str, Any]:
