@@ -71,6 +71,13 @@ class Resources(Section):
         return self.cpu_limit or self.cpu
 
 
+class TrainingResources(Resources):
+    """What a training step asks for."""
+
+    cpu: str = Field("4", description="CPU asked for.")
+    memory: str = Field("16Gi", description="Memory asked for.")
+
+
 class GpuPool(Section):
     """The node pool for training."""
 
@@ -90,7 +97,7 @@ class Pipeline(Section):
         "sluice/alibi-python:0.1.0", description="Image of the steps that detect drift and explain scores."
     )
     steps: Resources = Resources()
-    training: Resources = Resources(cpu="4", memory="16Gi")
+    training: TrainingResources = TrainingResources()
     gpu: GpuPool = GpuPool()
     parallel_candidates: int = Field(2, ge=1, description="Trainings at a time.")
     cache: bool = Field(True, description="Reuse steps that have not changed.")

@@ -76,10 +76,10 @@ def test_a_step_may_use_more_than_it_asks_for_where_the_settings_say_so(package:
 
 
 def test_so_may_the_pods_of_a_trainjob() -> None:
-    more = read_use_case(FRAUD, {"pipeline.training": {"cpu": "4", "cpu_limit": "6"}})
+    more = read_use_case(FRAUD, {"pipeline.training.cpu_limit": "6"})
     each = train_job(more, "network", "a-name", "handover")["spec"]["trainer"]["resourcesPerNode"]
     assert (each["requests"]["cpu"], each["limits"]["cpu"]) == ("4", "6")
-    assert each["limits"]["memory"] == each["requests"]["memory"]
+    assert each["limits"]["memory"] == each["requests"]["memory"] == "16Gi", "what is not named keeps its default"
 
 
 def test_what_looks_at_the_world_is_never_reused(package: Any) -> None:
