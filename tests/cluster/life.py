@@ -26,26 +26,29 @@ from tools.cluster import gateway
 from tools.cluster.kubectl import Object
 
 HERE = Path(__file__).parent
-RATE = 200.0
+RATE = 100.0
 BASE = 0.11
 """Seconds that every version takes: its p95 lies far from the next of the histogram's edges."""
 POLICY: dict[str, Any] = {
     "steps": [0.5, 5, 25],
     "min_requests": 400,
     "look_every": "1s",
-    "max_duration": "60s",
+    "max_duration": "90s",
     "when_short": "proceed",
     "keep_previous": "1h",
 }
 """What hurts every request is found at half a percent, after some ten requests, shifted scores at 5 percent, after some
-fifty; to be sure of 5 % of errors takes some 300."""
+fifty."""
+BRISK = {"steps": [0.5, 25], "max_duration": "30s"}
+"""For what hurts few or no requests: to be sure of 5 % of errors takes some 300."""
 HANGS = 60.0
 """Seconds: longer than gateway and server wait."""
+FEW = "errors on 5 % of requests"
 FAULTS: dict[str, dict[str, float]] = {
-    "errors on 5 % of requests": {"failing": 0.05},
     "five times slower": {"slower": 5.0},
     "scores have shifted": {"shifted": 0.9},
     "hangs": {"hanging": HANGS},
+    FEW: {"failing": 0.05},
 }
 COPIED = {"slower": 5.0}
 """What only a shadow meets."""

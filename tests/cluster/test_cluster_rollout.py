@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import WaitFor
-from life import FAULTS, Answer, Life, champion_of, inject, quicken, signing_registry, variants, way_in
+from life import BRISK, FAULTS, FEW, Answer, Life, champion_of, inject, quicken, signing_registry, variants, way_in
 from objects import is_ready
 from scipy.stats import binom
 from stack import NAMESPACE, Stack
@@ -84,8 +84,12 @@ def test_a_neighbour_keeps_its_route_and_versions_have_none_of_kserves(life: Lif
         here("delete", "inferenceservice", "neighbour")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != FEW])
 def test_each_fault_takes_it_back_with_few_requests_hurt(life: Life, wait_for: WaitFor, fault: str) -> None:
+    _takes_back(life, wait_for, fault)
+
+
+def _takes_back(life: Life, wait_for: WaitFor, fault: str) -> None:
     champion, version = life.versions["champion"], life.versions[fault]
     with life.requests() as answers:
         life.clear(fault)
@@ -113,12 +117,16 @@ def test_a_shadow_meets_the_fault_and_no_request_is_hurt(life: Life, wait_for: W
             decision = ended(life, wait_for, version, "taken-back", "promoted")
             time.sleep(1)
     finally:
-        quicken(life.stack)
+        quicken(life.stack, **BRISK)
     assert decision.kind == "taken-back", decision.reason
     assert "at a copy of 100 % of the requests" in decision.reason
     assert {(one.status, one.version) for one in answers} == {(200, champion.digest)}
     assert "filters" not in life.stack.kubectl.get("httproute/fraud")["spec"]["rules"][0]
     print(f"\nshadow: {len(answers):,} requests, none hurt; {decision.reason}")
+
+
+def test_errors_on_a_few_requests_take_it_back(life: Life, wait_for: WaitFor) -> None:
+    _takes_back(life, wait_for, FEW)
 
 
 def test_freeze_gives_the_traffic_back_and_counts_as_nothing_against_it(life: Life, wait_for: WaitFor) -> None:
