@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sluice.errors import StoreError
+from sluice.settings import UseCase
 from sluice_cli.console import out, run_progress
 from sluice_cli.options import WORK, Overlay, Store, UseCaseFile, Work, load
 
@@ -69,21 +72,33 @@ def drift_server(
 ) -> None:
     """Watch the champion's answers as they come, on this machine until Ctrl-C; see docs/drift-server.md.
 
-    It takes events from the callers of `sluice payloads admit`; `sluice payloads receive --forward` hands them on.
+    When another version is live, that is watched. It takes events from the callers of `sluice payloads admit`;
+    `sluice payloads receive --forward` hands them on.
     """
+    settings = load(use_case, overlay, store=store)
+    while True:
+        port = _watch_one(settings, work, port)
+
+
+def _watch_one(settings: UseCase, work: Path, port: int) -> int:
+    """Watch what is live until something else is; returns the port."""
     from sluice.watch.online import running_drift_server, write_drift_server
     from sluice.watch.reference import read_reference
     from sluice_cli.endpoint import fetch_champion
     from sluice_cli.payloads import callers_file
     from sluice_cli.people import registry_for
 
-    settings = load(use_case, overlay, store=store)
-    fetched = fetch_champion(settings, work)
-    servable, reference = fetched.servable(), read_reference(registry_for(settings), fetched.digest)
+    fetched, registry = fetch_champion(settings, work), registry_for(settings)
     folder = work / "drift-server" / fetched.digest
-    write_drift_server(servable, reference, settings.watch, settings.payloads, folder)
+    reference = read_reference(registry, fetched.digest)
+    write_drift_server(fetched.servable(), reference, settings.watch, settings.payloads, folder)
     with running_drift_server(folder, callers_file(work), port=port) as address:
         out.print(f"answers of version {fetched.digest[:12]} of {settings.name} are watched at {address}")
         out.print(f"  drift: {address}/v1/models/{settings.name}/drift     metrics: {address}/metrics")
-        while True:
-            time.sleep(3600)
+        champion: str | None = fetched.digest
+        while champion in (fetched.digest, None):
+            time.sleep(settings.watch.online.follow.total_seconds())
+            # A store that does not answer now is asked again.
+            with suppress(StoreError):
+                champion = registry.state().champion
+    return int(address.rpartition(":")[2])

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from sluice.registry.keys import Keys
+from sluice.registry.registry import Registry
 from sluice.registry.servable import Servable
 from sluice.watch.reference import read_reference
 from sluice_serving.arguments import CHAMPION, Source
@@ -31,8 +32,21 @@ def fetched(given: argparse.Namespace) -> tuple[Servable, pl.DataFrame]:
     Raises:
         IntegrityError: it is not what digest or signature say. SluiceError, OSError: it cannot be had.
     """
-    keys = Keys.open(given.keys)
-    source = Source(None, given.version, given.model, given.folder.parent)
-    registry = open_for_reading(source, keys, os.environ)
+    source, keys, registry = _opened(given)
     servable = fetch(registry, source.digest, source.work, keys)
     return servable, read_reference(registry, servable.digest)
+
+
+def live(given: argparse.Namespace) -> str | None:
+    """The champion's digest.
+
+    Raises:
+        SluiceError: the store does not answer, or its log is not what was signed.
+    """
+    return _opened(given)[2].state().champion
+
+
+def _opened(given: argparse.Namespace) -> tuple[Source, Keys, Registry]:
+    keys = Keys.open(given.keys)
+    source = Source(None, given.version, given.model, given.folder.parent)
+    return source, keys, open_for_reading(source, keys, os.environ)

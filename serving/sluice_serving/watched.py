@@ -1,20 +1,24 @@
 """`python -m sluice_serving.watched FOLDER --model M --version V --keys K`: fetch what a version is watched by.
 
-It runs before a drift server, whose environment holds no registry and trusts nothing but the folder.
+It runs before a drift server, whose environment holds no registry and trusts nothing but the folder; with `--follow`
+also beside it, and writes anew when another version is live.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
+from sluice.errors import SluiceError
 from sluice.settings.payloads import Payloads
 from sluice.settings.reader import read_section
 from sluice.settings.watch import Watch
 from sluice.watch.online import write_drift_server
+from sluice_serving.arguments import CHAMPION
 from sluice_serving.exits import REFUSED, exit_code
-from sluice_serving.referenced import add_source, fetched
+from sluice_serving.referenced import add_source, fetched, live
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,18 +27,41 @@ def parser() -> argparse.ArgumentParser:
     add_source(parser)
     parser.add_argument("--watch", type=Path, help="YAML file with what a use case has under watch")
     parser.add_argument("--payloads", type=Path, help="YAML file with what a use case has under payloads")
+    parser.add_argument("--follow", action="store_true", help="write again whenever another version is the champion")
     return parser
 
 
 def main(words: list[str]) -> int:
     """Fetch, check and write; the exit code says why that did not work."""
-    given = parser().parse_args(words)
+    options = parser()
+    given = options.parse_args(words)
+    if given.follow and given.version != CHAMPION:
+        options.error("--follow is for the champion, whichever that is")
     return exit_code(lambda: _write(given), refused=REFUSED)
 
 
 def _write(given: argparse.Namespace) -> None:
-    watch, payloads = read_section(given.watch, Watch), read_section(given.payloads, Payloads)
-    write_drift_server(*fetched(given), watch, payloads, given.folder)
+    watched = _written(given)
+    while given.follow:
+        time.sleep(_watch(given).online.follow.total_seconds())
+        # A store that does not answer is asked again.
+        try:
+            if live(given) not in (None, watched):
+                watched = _written(given)
+                print(f"version {watched[:12]} is live: its answers are watched from now on", flush=True)
+        except (SluiceError, OSError) as error:
+            print(error, file=sys.stderr, flush=True)
+
+
+def _written(given: argparse.Namespace) -> str:
+    servable, reference = fetched(given)
+    payloads = read_section(given.payloads, Payloads)
+    write_drift_server(servable, reference, _watch(given), payloads, given.folder)
+    return servable.digest
+
+
+def _watch(given: argparse.Namespace) -> Watch:
+    return read_section(given.watch, Watch)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,11 @@ class Online(Section):
         "1m", validate_default=True, description="And not sooner than this after the last judgement began."
     )
     queue: int = Field(10_000, ge=1, description="Events that wait to be looked at; when it is full the oldest go.")
+    follow: Duration = Field(
+        "1m",
+        validate_default=True,
+        description="How often is asked whether another version is live, which is then watched instead.",
+    )
     outliers: Outliers = Outliers()
 
 

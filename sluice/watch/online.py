@@ -29,7 +29,7 @@ def write_drift_server(
     Args:
         reference: what `sluice.watch.reference` keeps beside the version.
         payloads: how events are taken.
-        folder: is made; holds two files afterwards.
+        folder: is made; holds two files afterwards. A server that runs on them ends when they are another version's.
 
     Raises:
         SettingsError: the window is not whole days.
@@ -38,8 +38,13 @@ def write_drift_server(
         raise SettingsError("watch.online", ["watch.online.window: a window is one or more whole days"])
     folder.mkdir(parents=True, exist_ok=True)
     names = list(servable.schema.names)
-    reference.select("event_time", "held_out", *names, "score").write_parquet(folder / REFERENCE)
-    (folder / ONLINE).write_bytes(digests.canonical_json(_document(servable, watch, payloads)))
+    table = folder / f"{REFERENCE}-{servable.digest[:12]}.parquet"
+    reference.select("event_time", "held_out", *names, "score").write_parquet(table)
+    half = folder / f".{ONLINE}.part"
+    half.write_bytes(digests.canonical_json(_document(servable, watch, payloads) | {REFERENCE: table.name}))
+    half.replace(folder / ONLINE)
+    for old in set(folder.glob(f"{REFERENCE}-*.parquet")) - {table}:
+        old.unlink()
     return folder
 
 

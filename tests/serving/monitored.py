@@ -43,7 +43,7 @@ class Monitored:
         self.registry = Registry(store, "fraud", clock=lambda: self.now, actor="test", keys=self.keys)
         self.version = self.promote(0)
 
-    def promote(self, seed: int) -> str:
+    def promote(self, seed: int, evidence: dict[str, Path | bytes] | None = None) -> str:
         """Make a version the champion; its digest."""
         files = self.folder / f"files-{seed}"
         files.mkdir()
@@ -51,8 +51,10 @@ class Monitored:
         (files / "schema.json").write_bytes(
             digests.canonical_json(FeatureSchema((FeatureColumn("amount", fill=0.0),)).document())
         )
+        (files / "settings.json").write_text(self.use_case.model_dump_json(by_alias=True))
         digest = self.registry.add_version(files, {"seed": seed}).digest
-        self.registry.decide("promoted", version=digest, expected_head=self.registry.head(), reason="test")
+        head = self.registry.head()
+        self.registry.decide("promoted", version=digest, expected_head=head, reason="test", evidence=evidence)
         self.version = digest
         return digest
 

@@ -1,6 +1,7 @@
 """`python -m sluice.watch.alibi.drift_server FOLDER --callers FILE`: the drift server of one version.
 
-`FOLDER` is what `sluice.watch.online.write_drift_server` wrote. It knows what came since its start, nothing more.
+`FOLDER` is what `sluice.watch.online.write_drift_server` wrote. It knows what came since its start, nothing more. When
+the folder holds another version it ends, with status 0: who runs it starts it again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(words: list[str]) -> int:
-    """Serve until SIGTERM or SIGINT. One line of JSON on standard output says where."""
+    """Serve until SIGTERM, SIGINT or another version. One line of JSON on standard output says where."""
     given = parser().parse_args(words)
     end_with_caller()
     warnings.simplefilter("ignore")
@@ -51,7 +52,8 @@ def main(words: list[str]) -> int:
     metrics = DriftMetrics(CollectorRegistry(), online.model, online.version)
     watching = Watching(online, metrics)
     application = DriftApplication(online, watching, callers, metrics).asgi()
-    serve(application, listener, online.model, online.version, grace=_GRACE_SECONDS, keep_alive=_KEPT_SECONDS)
+    patience: dict[str, int] = {"grace": _GRACE_SECONDS, "keep_alive": _KEPT_SECONDS}
+    serve(application, listener, online.model, online.version, **patience, is_over=lambda: online.is_over)
     watching.end()
     return 0
 

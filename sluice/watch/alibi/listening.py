@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import threading
+import time
+from collections.abc import Callable
 
 import uvicorn
 from starlette.applications import Starlette
 
 PORT = 8080
+_ASK_SECONDS = 2.0
 
 
 def add_address(parser: argparse.ArgumentParser, *ports: str) -> None:
@@ -25,9 +29,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    application: Starlette, listener: socket.socket, model: str, version: str, *, grace: int, keep_alive: int = 5
+    application: Starlette,
+    listener: socket.socket,
+    model: str,
+    version: str,
+    *,
+    grace: int,
+    keep_alive: int = 5,
+    is_over: Callable[[], bool] | None = None,
 ) -> None:
-    """Say in one line of JSON on standard output where, and serve until SIGTERM or SIGINT.
+    """Say in one line of JSON on standard output where, and serve until SIGTERM, SIGINT, or `is_over()`.
 
     Args:
         grace: seconds for requests in flight.
@@ -42,4 +53,13 @@ def serve(
         timeout_keep_alive=keep_alive,
         timeout_graceful_shutdown=grace,
     )
-    uvicorn.Server(config).run([listener])
+    server = uvicorn.Server(config)
+    if is_over is not None:
+        threading.Thread(target=_end, args=(server, is_over), name="over", daemon=True).start()
+    server.run([listener])
+
+
+def _end(server: uvicorn.Server, is_over: Callable[[], bool]) -> None:
+    while not is_over():
+        time.sleep(_ASK_SECONDS)
+    server.should_exit = True

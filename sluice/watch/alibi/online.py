@@ -38,15 +38,28 @@ class Online:
     """
 
     def __init__(self, folder: Path) -> None:
-        document = json.loads((folder / ONLINE).read_text())
+        self._folder = folder
+        document = self._document()
         self.model, self.version = str(document["model"]), str(document["version"])
         self.settings: dict[str, Any] = document["settings"]
         self.schema = FeatureSchema.from_document(document["schema"])
         self._watch, self._seed = document["watch"], int(document["seed"])
-        self._reference = pl.read_parquet(folder / REFERENCE)
+        self._reference = pl.read_parquet(folder / document[REFERENCE])
         refuse_short(self._reference, int(self.settings["days"]))
         matrix = to_matrix(self.schema, self._reference).astype(np.float64)
         self.outliers = Outliers(self.schema, matrix, self._watch["online"]["outliers"], self._seed)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the folder holds another version by now; one that cannot be read now does not say so."""
+        try:
+            return str(self._document()["version"]) != self.version
+        except OSError:
+            return False
+
+    def _document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self._folder / ONLINE).read_text())
+        return found
 
     @property
     def skew(self) -> timedelta:
