@@ -39,7 +39,7 @@ POLICY: dict[str, Any] = {
 }
 """What hurts every request is found at half a percent, after some ten requests, shifted scores at 5 percent, after some
 fifty."""
-BRISK = {"steps": [0.5, 25], "max_duration": "30s"}
+BRISK: dict[str, Any] = {"steps": [1, 25], "max_duration": "30s"}
 """For what hurts few or no requests: to be sure of 5 % of errors takes some 300."""
 HANGS = 60.0
 """Seconds: longer than gateway and server wait."""

@@ -131,7 +131,7 @@ def test_errors_on_a_few_requests_take_it_back(life: Life, wait_for: WaitFor) ->
 
 def test_freeze_gives_the_traffic_back_and_counts_as_nothing_against_it(life: Life, wait_for: WaitFor) -> None:
     version = life.clear("frozen")
-    wait_for("traffic", lambda: _weight(life, version) == 0.5, within=120)
+    wait_for("traffic", lambda: _weight(life, version) == BRISK["steps"][0], within=120)
     life.registry.freeze(reason="the shop is closed")
     try:
         decision = ended(life, wait_for, version, "taken-back")
@@ -162,7 +162,7 @@ def test_a_good_one_is_promoted_though_its_rollout_is_killed_in_the_middle_and_n
     champion, here = life.versions["champion"], life.stack.kubectl
     with life.requests() as answers:
         version = life.clear("good")
-        wait_for("the first requests", lambda: _weight(life, version) == 0.5, within=120)
+        wait_for("the first requests", lambda: _weight(life, version) == BRISK["steps"][0], within=120)
         here("delete", "pod", life.rollout_pod(), "--grace-period=0", "--force")
         ended(life, wait_for, version, "promoted")
         settled(life, wait_for, version)
