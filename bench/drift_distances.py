@@ -1,6 +1,6 @@
 """The detectors' figures for the worlds of `bench/drift_worlds.py`, in the environment of alibi-detect.
 
-    python -m bench.drift_distances FOLDER NAME     # seeds' folders; those that hold a file NAME are left out
+    python bench/drift_distances.py FOLDER NAME     # seeds' folders; those that hold a file NAME are left out
 
 A look takes the last window of whole days, as the monitor does, each day anew. Windows drawn from the reference depend
 on the weekdays of the window alone; a window of whole weeks has them all, so what is usual is the same at every look
@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from drift_windows import windows
 
-from bench.drift_windows import windows
 from sluice.features.schema import FeatureSchema
 from sluice.watch.alibi.columns import categories
 from sluice.watch.alibi.comparison import Comparison
@@ -67,11 +67,12 @@ def _drawn(pair: Comparison) -> dict[str, Any]:
 
 def look(pair: Comparison) -> dict[str, Any]:
     """One window: the same distances, p-values of rows taken for independent, and whether a column is broken."""
-    tests = feature_tests(*pair.x, categories(pair.schema), float(pair.settings["alarm_rate"]))
+    reference, window = pair.x
+    tests = feature_tests(reference, window, categories(pair.schema), float(pair.settings["alarm_rate"]))
     limits, names = pair.settings["fault"], pair.schema.names
     return {
         "marginals": pair.marginals()[1].tolist(),
-        "classifier": TwoSamples(pair.settings["classifier"], pair.seed).distance(*pair.x),
+        "classifier": TwoSamples(pair.settings["classifier"], pair.seed).distance(reference, window),
         "p_values": np.asarray(tests["p_values"]).tolist(),
         "threshold": tests["threshold"],
         "broken": any(fault_of(pair.reference[name], pair.all[name], limits) for name in names),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
@@ -56,7 +57,8 @@ def feast_server(folder: Path, cards: list[str]) -> Iterator[tuple[str, int, int
     (folder / "feature_store.yaml").write_text(SETTINGS)
     feast = str(Path(sys.executable).with_name("feast"))
     environment = {**os.environ, "FEAST_USAGE": "False", "PYTHONWARNINGS": "ignore"}
-    quiet = {"cwd": folder, "env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    silent = subprocess.DEVNULL
+    quiet: dict[str, Any] = {"cwd": folder, "env": environment, "stdout": silent, "stderr": silent}
     subprocess.run([feast, "apply"], check=True, **quiet)
     subprocess.run([feast, "materialize", "2017-01-01T00:00:00", "2019-01-01T00:00:00"], check=True, **quiet)
     with socket.socket() as probe:

@@ -49,7 +49,7 @@ def measure_drift(folder: Path, given: argparse.Namespace) -> list[Seed]:
         if not (place / "request.json").exists():
             write_worlds(place, case, seed, given.cards, given.days, quiet=given.quiet)
             print(f"{place.name}: worlds", file=sys.stderr, flush=True)
-    command = [str(door.interpreter()), "-W", "ignore", "-m", "bench.drift_distances", str(folder), RESULT]
+    command = [str(door.interpreter()), "-W", "ignore", "bench/drift_distances.py", str(folder), RESULT]
     subprocess.run(command, cwd=ROOT, env=door.environment(), check=True, stdout=sys.stderr)
     return read_seeds(folder)
 

@@ -221,7 +221,7 @@ class Plain:
     async def take(self, model: str, caller: str, event: Event) -> bool:
         """Returns when the event is durable."""
         if self._waits_for_store:
-            done = asyncio.get_running_loop().create_future()
+            done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             self._group.append(((model, caller, event), done))
             return await done
         await asyncio.to_thread(self._write, event)

@@ -235,7 +235,8 @@ def timed(name: str, asking: Callable[[list[bytes]], list[float]], sent: list[by
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         list(pool.map(lambda i: asking(sent[i::CONNECTIONS]), range(CONNECTIONS)))
     rate = len(sent) / (time.perf_counter() - started)
-    return Measured(name, *np.percentile(took, [50, 99]), rate, used * 1e3 / len(sent), rows)
+    p50, p99 = np.percentile(took, [50, 99]).tolist()
+    return Measured(name, p50, p99, rate, used * 1e3 / len(sent), rows)
 
 
 def feast_alone(folder: Path, events: pl.DataFrame) -> Measured:
@@ -289,7 +290,8 @@ def bare(graph: bytes, width: int, count: int) -> Measured:
         session.score(row)
         took.append((time.perf_counter() - started) * 1e3)
     used = (time.process_time() - used) * 1e3 / count
-    return Measured("ONNX Runtime alone", *np.percentile(took, [50, 99]), 1e3 / float(np.mean(took)), used)
+    p50, p99 = np.percentile(took, [50, 99]).tolist()
+    return Measured("ONNX Runtime alone", p50, p99, 1e3 / float(np.mean(took)), used)
 
 
 def show(lines: list[Measured]) -> None:
@@ -300,8 +302,8 @@ def show(lines: list[Measured]) -> None:
         table.add_column(column, justify="left" if not column else "right")
     for line in lines:
         pairs = (line.p50_ms, plain.p50_ms), (line.rate * line.rows, plain.rate)
-        figures = f"{line.p50_ms:.3f}", f"{line.p99_ms:.3f}", f"{line.rate:,.0f}", f"{line.rate * line.rows:,.0f}"
-        figures = *figures, f"{line.cpu_ms / line.rows:.3f}"
+        figures = [f"{line.p50_ms:.3f}", f"{line.p99_ms:.3f}", f"{line.rate:,.0f}", f"{line.rate * line.rows:,.0f}"]
+        figures.append(f"{line.cpu_ms / line.rows:.3f}")
         table.add_row(line.name, *figures, *(f"{mine / other:.2f}" for mine, other in pairs))
     Console(width=120).print(table)
 

@@ -102,7 +102,7 @@ def plain_loop(task: Problem, params: NetworkParams) -> int:
                 optimizer.step()
             network.eval()
             with torch.no_grad():
-                for part in last.split(params.batch_size):
+                for part in last.split(params.batch_size):  # type: ignore[no-untyped-call]
                     network(part, codes[: len(part)])
     return len(x) * params.max_epochs
 

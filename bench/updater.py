@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -90,14 +91,18 @@ def world(case: UseCase, folder: Path, cards: int, days: int) -> tuple[tuple[pl.
     return history, known.events.filter(pl.col("event_time") >= last)
 
 
+def _used(opened: Any) -> int:
+    return int(opened.info("memory")["used_memory"])
+
+
 def materialise(case: UseCase, folder: Path, history: tuple[pl.DataFrame, pl.DataFrame]) -> tuple[float, int, int]:
     """History into Redis: seconds, bytes that Redis grew by (labels that corrections need included), entities."""
     with client(case) as opened:
-        before = opened.info("memory")["used_memory"]
+        before = _used(opened)
         started = time.perf_counter()
         OnlineFeatures.open(case, folder / "online", root=ROOT).materialise(*history)
         seconds = time.perf_counter() - started
-        grown = opened.info("memory")["used_memory"] - before
+        grown = _used(opened) - before
     return seconds, grown, sum(history[0].get_column(name).n_unique() for name in ("card", "terminal"))
 
 
@@ -140,7 +145,7 @@ def freshness(case: UseCase, folder: Path, records: list[Record], *, rate: float
     class Noting(Metrics):
         def fresh(self, *given: object) -> None:
             _, _, entries, now = given
-            seen.extend((now - entry.accepted) * 1e3 for entry in entries)  # type: ignore[attr-defined, operator]
+            seen.extend((now - entry.accepted) * 1e3 for entry in entries)  # type: ignore[attr-defined]
 
     service = following(case, folder, 500, CollectorRegistry())
     noting = Noting(CollectorRegistry())

@@ -51,6 +51,11 @@ class World:
         self._seconds = 0.0
         self._answered: list[tuple[datetime, str, int, int]] = []
 
+    @property
+    def endpoint(self) -> str:
+        """Nobody calls it."""
+        return "http://simulated"
+
     def clock(self) -> datetime:
         """The time of this world."""
         return self.now

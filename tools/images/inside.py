@@ -14,7 +14,7 @@ KEPT = ("Name", "Version", "Summary", "License-Expression", "License", "Home-pag
 def python_packages() -> Iterator[dict[str, Any]]:
     """A record a distribution."""
     for each in distributions():
-        held: dict[str, Any] = {key: each.metadata[key] for key in KEPT if each.metadata.get(key)}
+        held: dict[str, Any] = {key: each.metadata[key] for key in KEPT if key in each.metadata}
         held["licences"] = [c for c in each.metadata.get_all("Classifier") or [] if c.startswith("License ::")]
         yield held
 
