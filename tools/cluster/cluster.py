@@ -33,8 +33,9 @@ MODULES = [
     "metrics-server",
     "kserve",
     "trainer",
+    "minio",
 ]
-"""What is built for the cluster, out of `tools/servers`."""
+"""What is built for the cluster and for what the tests put into it, out of `tools/servers`."""
 
 
 @dataclass(frozen=True)
