@@ -15,6 +15,7 @@ _UNITS = {"cpu": ("cpuRequest", "cpuLimit"), "memory": ("memoryRequest", "memory
 _COVERED = {
     "activeDeadlineSeconds",
     "configMapAsEnv",
+    "configMapAsVolume",
     "emptyDirMounts",
     "imagePullPolicy",
     "nodeSelector",
@@ -78,10 +79,11 @@ def _volumes(platform: dict[str, Any], launcher: str) -> tuple[list[dict[str, An
         limit = {"sizeLimit": one["sizeLimit"]} if one.get("sizeLimit") else {}
         volumes.append({"name": one["volumeName"], "emptyDir": limit})
         mounts.append({"name": one["volumeName"], "mountPath": one["mountPath"]})
-    for one in platform.get("secretAsVolume", []):
-        secret = _constant(one, "secretName")
-        volumes.append({"name": secret, "secret": {"secretName": secret, "optional": one.get("optional", False)}})
-        mounts.append({"name": secret, "mountPath": one["mountPath"], "readOnly": True})
+    for kind, key, named in (("secret", "secretName", "secretName"), ("configMap", "configMapName", "name")):
+        for one in platform.get(f"{kind}AsVolume", []):
+            name = _constant(one, key)
+            volumes.append({"name": name, kind: {named: name, "optional": one.get("optional", False)}})
+            mounts.append({"name": name, "mountPath": one["mountPath"], "readOnly": True})
     return volumes, mounts
 
 
