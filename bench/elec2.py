@@ -127,7 +127,7 @@ def run(given: argparse.Namespace, console: Console) -> None:
     for line in (line for story in stories for line in what_happened(story)):
         console.print(line, highlight=False)
     if given.picture is not None:
-        given.picture.write_text(draw(stories, title="accuracy by week"))
+        given.picture.write_text(draw(stories, title="accuracy, mean of four weeks"))
     console.print(f"{time.perf_counter() - started:.0f} s in all")
 
 

@@ -1,4 +1,4 @@
-"""The weekly accuracy of the policies, with a mark at each promotion, as one SVG."""
+"""The accuracy of the policies over the weeks, with a mark at each promotion, as one SVG."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from elec2_story import Story
 from sluice.report import drawing
 
 WIDE, HIGH, LANE = 900, 320, 26
+WEEKS = 4
+"""A point is the mean of so many weeks, up to its own: single weeks hide which line lies above."""
+SIZES = {"promoted": 150, "refused": 16, "alert": 50}
 _COLOURS = (drawing.CHAMPION, drawing.CHALLENGER, drawing.RUNGS[1], drawing.RUNGS[2], drawing.RUNGS[0])
 
 
@@ -30,40 +33,48 @@ def _x(name: str, stories: Sequence[Story], *, labels: bool) -> Any:
 
 
 def _weeks(stories: Sequence[Story], colour: Any, title: str) -> Any:
-    values = [
-        {"at": _iso(start), "value": value, "who": one.name}
-        for one in stories
-        for start, value in one.weekly("accuracy")
-    ]
+    values = [{"at": _iso(start), "value": value, "who": one.name} for one in stories for start, value in _smooth(one)]
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title, format="%", minExtent=80))
     legend = alt.Legend(columns=len(stories), symbolType="stroke")
     base = alt.Chart(drawing.rows(values)).encode(
         x=_x("at", stories, labels=False), y=y, color=alt.Color("who:N", scale=colour, legend=legend)
     )
-    return base.mark_line(strokeWidth=1.6, opacity=0.85).properties(width=WIDE, height=HIGH)
+    # Policies that promote nothing have one line: the dashes of the second let the first be seen.
+    lines = [_smooth(one) for one in stories]
+    wanted = [[6, 6] if line in lines[:number] else [1, 0] for number, line in enumerate(lines)]
+    dashes = alt.Scale(domain=[one.name for one in stories], range=wanted)
+    drawn = base.encode(strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=None))
+    return drawn.mark_line(strokeWidth=2).properties(width=WIDE, height=HIGH)
+
+
+def _smooth(story: Story) -> list[tuple[datetime, float]]:
+    weekly = list(story.weekly("accuracy"))
+    spans = [weekly[max(0, number - WEEKS + 1) : number + 1] for number in range(len(weekly))]
+    return [(span[-1][0], sum(value for _, value in span) / len(span)) for span in spans]
 
 
 def _lanes(stories: Sequence[Story], colour: Any) -> Any:
     marks = [mark for one in stories for mark in _marks(one)]
     told = [one.name for one in stories if any(mark["who"] == one.name for mark in marks)]
-    shape = alt.Scale(domain=["promoted", "refused", "alert"], range=["triangle-up", "stroke", "diamond"])
+    shape = alt.Scale(domain=["promoted", "refused", "alert"], range=["triangle-up", "circle", "diamond"])
     return (
         alt.Chart(drawing.rows(marks))
-        .mark_point(size=70, filled=True, opacity=1, strokeWidth=1.6)
+        .mark_point(filled=True, opacity=1)
         .encode(
             x=_x("at", stories, labels=True),
             y=alt.Y("who:N", sort=told, axis=alt.Axis(title=None, minExtent=80, ticks=False, grid=True)),
             color=alt.Color("who:N", scale=colour, legend=None),
-            shape=alt.Shape("what:N", scale=shape, legend=alt.Legend(orient="bottom", symbolStrokeWidth=1.6)),
+            shape=alt.Shape("what:N", scale=shape, legend=alt.Legend(orient="bottom")),
+            size=alt.Size("size:Q", scale=None, legend=None),
         )
         .properties(width=WIDE, height=LANE * max(len(told), 1))
     )
 
 
-def _marks(story: Story) -> list[dict[str, str]]:
+def _marks(story: Story) -> list[dict[str, Any]]:
     found = [(one.at, "promoted" if one.decision == "promoted" else "refused") for one in story.trainings]
     found += [(at, "alert") for at, _ in story.alerts]
-    return [{"at": _iso(at), "what": what, "who": story.name} for at, what in found]
+    return [{"at": _iso(at), "what": what, "who": story.name, "size": SIZES[what]} for at, what in found]
 
 
 def _iso(at: datetime) -> str:
