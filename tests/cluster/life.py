@@ -96,7 +96,11 @@ class Life:
 
     @contextmanager
     def requests(self) -> Iterator[list[Answer]]:
-        """Requests at a steady rate while the block lasts; afterwards the list holds all answers."""
+        """Requests at a steady rate while the block lasts; afterwards the list holds all answers.
+
+        The block begins under load: a server that nobody asked for a minute may first have to get its pages back, where
+        the machine takes memory away that lies idle (DAMON's `pageout`).
+        """
         answers: list[Answer] = []
         with tempfile.TemporaryDirectory() as folder:
             rows, log = Path(folder) / "rows.json", Path(folder) / "answers"
@@ -105,12 +109,14 @@ class Life:
             inside = self.stack.cluster.namespace.command(command, network_only=True)
             with log.open("wb") as file, subprocess.Popen(inside, stdout=file) as sender:
                 try:
-                    _wait_until(lambda: log.stat().st_size > 0, "the first answer", sender)
+                    _wait_until(lambda: _is_steady(log), "a second in which each request has its answer", sender)
+                    begun = time.time()
                     yield answers
                 finally:
                     sender.terminate()
                     sender.wait(60)
-            answers += [Answer(**json.loads(line)) for line in log.read_text().splitlines()]
+            found = (Answer(**json.loads(line)) for line in log.read_text().splitlines())
+            answers += [one for one in found if one.sent >= begun]
 
 
 def questions() -> list[dict[str, Any]]:
@@ -207,6 +213,11 @@ def way_in(stack: Stack) -> str:
             return f"http://{gateway.service_of(stack.cluster, NAMESPACE, 'sluice')}/v1/models/fraud:predict"
         assert time.monotonic() < deadline, f"the gateway is not programmed: {conditions}"
         time.sleep(0.5)
+
+
+def _is_steady(log: Path) -> bool:
+    last = [json.loads(line) for line in log.read_text().splitlines(keepends=True)[-int(RATE) :] if line.endswith("\n")]
+    return len(last) >= RATE - 1 and all(one["status"] == 200 and one["seconds"] < 1 for one in last)
 
 
 def _wait_until(check: Callable[[], bool], what: str, sender: subprocess.Popen[bytes]) -> None:

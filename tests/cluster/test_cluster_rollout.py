@@ -6,6 +6,7 @@ Faults are injected in serving (`faulty.py`): the model is the champion's own, s
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -167,7 +168,7 @@ def test_a_good_one_is_promoted_though_its_rollout_is_killed_in_the_middle_and_n
         ended(life, wait_for, version, "promoted")
         settled(life, wait_for, version)
         time.sleep(2)
-    assert not _lost(answers, version)
+    assert not (lost := _lost(answers, version)), lost
     assert {one.version for one in answers} == {champion.digest, version.digest}
     steps = [
         entry.figures["step"]
@@ -190,7 +191,7 @@ def test_a_rollback_by_hand_is_one_command_and_loses_no_request(life: Life, wait
         time.sleep(2)
     assert "it has all the traffic" in said
     assert _weight(life, champion) == 100
-    assert not _lost(answers, version)
+    assert not (lost := _lost(answers, version)), lost
     last = max(one.sent for one in answers if one.version == version.digest)
     decided = life.registry.log()[-1].time.timestamp()
     print(
@@ -198,14 +199,16 @@ def test_a_rollback_by_hand_is_one_command_and_loses_no_request(life: Life, wait
     )
 
 
-def _lost(answers: Sequence[Answer], version: Version) -> list[str]:
-    """The requests that had no answer, each with its place in the log's time and among the answers of a version."""
+def _lost(answers: Sequence[Answer], version: Version) -> str:
+    """How many requests had no answer, and when, in seconds from the version's first one; empty where none was lost."""
+    lost = [one for one in answers if one.status != 200]
+    if not lost:
+        return ""
     first = min((one.sent for one in answers if one.version == version.digest), default=0.0)
-    return [
-        f"{one.status} {one.sent - first:+.1f} s from the version's first answer, after {one.seconds:.1f} s"
-        for one in answers
-        if one.status != 200
-    ]
+    told = ", ".join(f"{each}: {count}" for each, count in Counter(one.status for one in lost).items())
+    from_, to = (one.sent - first for one in (lost[0], lost[-1]))
+    took = answers[-1].sent - answers[0].sent
+    return f"{len(lost)} of {len(answers)} in {took:.0f} s ({told}), sent from {from_:+.1f} s to {to:+.1f} s"
 
 
 def _weight(life: Life, version: Version) -> float:
