@@ -99,7 +99,7 @@ class Life:
         """Requests at a steady rate while the block lasts; afterwards the list holds all answers.
 
         The block begins under load: a server that nobody asked for a minute may first have to get its pages back, where
-        the machine takes memory away that lies idle (DAMON's `pageout`).
+        the machine takes memory away that lies idle (as with the `pageout` of DAMON).
         """
         answers: list[Answer] = []
         with tempfile.TemporaryDirectory() as folder:
