@@ -33,16 +33,17 @@ def _x(name: str, stories: Sequence[Story], *, labels: bool) -> Any:
 
 
 def _weeks(stories: Sequence[Story], colour: Any, title: str) -> Any:
-    values = [{"at": _iso(start), "value": value, "who": one.name} for one in stories for start, value in _smooth(one)]
+    lines = {one.name: _smooth(one) for one in stories}
+    values = [{"at": _iso(start), "value": value, "who": who} for who, line in lines.items() for start, value in line]
     y = alt.Y("value:Q", scale=alt.Scale(zero=False), axis=alt.Axis(title=title, format="%", minExtent=80))
     legend = alt.Legend(columns=len(stories), symbolType="stroke")
     base = alt.Chart(drawing.rows(values)).encode(
         x=_x("at", stories, labels=False), y=y, color=alt.Color("who:N", scale=colour, legend=legend)
     )
     # Policies that promote nothing have one line: the dashes of the second let the first be seen.
-    lines = [_smooth(one) for one in stories]
-    wanted = [[6, 6] if line in lines[:number] else [1, 0] for number, line in enumerate(lines)]
-    dashes = alt.Scale(domain=[one.name for one in stories], range=wanted)
+    all_lines = list(lines.values())
+    dashed = [[6, 6] if line in all_lines[:number] else [1, 0] for number, line in enumerate(all_lines)]
+    dashes = alt.Scale(domain=list(lines), range=dashed)
     drawn = base.encode(strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=None))
     return drawn.mark_line(strokeWidth=2).properties(width=WIDE, height=HIGH)
 

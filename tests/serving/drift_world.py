@@ -60,13 +60,17 @@ def rows(count: int, first: datetime, last: datetime, *, seed: int, shift: float
     )
 
 
-def drift_folder(folder: Path, watch: Watch = WATCH) -> Path:
-    """What the drift server reads."""
+def reference() -> pl.DataFrame:
+    """What a version was trained and judged on."""
     end = START + timedelta(days=DAYS)
     table = rows(100 * DAYS, START, end, seed=1)
-    reference = table.with_columns(held_out=pl.col("event_time") >= end - timedelta(days=7))
+    return table.with_columns(held_out=pl.col("event_time") >= end - timedelta(days=7))
+
+
+def drift_folder(folder: Path, watch: Watch = WATCH) -> Path:
+    """What the drift server reads."""
     about = SimpleNamespace(model="fraud", digest=VERSION, schema=SCHEMA, use_case=SimpleNamespace(seed=7))
-    return write_drift_server(cast(Servable, about), reference, watch, PAYLOADS, folder)
+    return write_drift_server(cast(Servable, about), reference(), watch, PAYLOADS, folder)
 
 
 @dataclass

@@ -7,16 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
 import httpx
-import polars as pl
 import pytest
 import yaml
-from drift_world import DAYS, START, DriftProcess, admitted, drift_of, rows
+from drift_world import DriftProcess, admitted, drift_of, reference
 from monitored import Monitored
 from servers import free_port
 from servers.process import without
@@ -97,10 +95,8 @@ def test_on_one_machine_the_verb_begins_anew_at_the_same_port(
 
 
 def _reference() -> dict[str, Path | bytes]:
-    end = START + timedelta(days=DAYS)
-    table = rows(100 * DAYS, START, end, seed=1).with_columns(held_out=pl.col("event_time") >= end - timedelta(days=7))
     written = io.BytesIO()
-    table.write_parquet(written)
+    reference().write_parquet(written)
     return {"reference.parquet": written.getvalue()}
 
 

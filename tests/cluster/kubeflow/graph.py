@@ -109,7 +109,7 @@ class Package:
         def turn(numbered: tuple[int, Any]) -> Values:
             number, item = numbered
             own = Values({**inputs.parameters, iterator["itemInput"]: item}, inputs.artifacts)
-            return self._component(task, own, execute, f"{place}-{number}-")
+            return self._component(task, own, execute, f"{place}-{number}")
 
         at_once = int(task.get("iteratorPolicy", {}).get("parallelismLimit", 0)) or len(items)
         with ThreadPoolExecutor(at_once) as pool:
@@ -122,7 +122,7 @@ class Package:
             container, platform = self.step(component["executorLabel"])
             retries = int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
             return execute(Step(place, task["taskInfo"]["name"], component, container, platform, inputs, retries))
-        done = self._tasks(component["dag"]["tasks"], inputs, execute, f"{place.rstrip('-')}-")
+        done = self._tasks(component["dag"]["tasks"], inputs, execute, f"{place}-")
         outputs = component["dag"].get("outputs", {})
         if unknown := set(outputs) - {"artifacts"}:
             raise ValueError(f"{place}: {sorted(unknown)} from a loop are not covered here")
