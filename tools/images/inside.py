@@ -14,8 +14,10 @@ KEPT = ("Name", "Version", "Summary", "License-Expression", "License", "Home-pag
 def python_packages() -> Iterator[dict[str, Any]]:
     """A record a distribution."""
     for each in distributions():
-        held: dict[str, Any] = {key: each.metadata[key] for key in KEPT if key in each.metadata}
-        held["licences"] = [c for c in each.metadata.get_all("Classifier") or [] if c.startswith("License ::")]
+        # Any: what is declared of it lacks `get`.
+        about: Any = each.metadata
+        held: dict[str, Any] = {key: about[key] for key in KEPT if about.get(key)}
+        held["licences"] = [c for c in about.get_all("Classifier") or [] if c.startswith("License ::")]
         yield held
 
 
