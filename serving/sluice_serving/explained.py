@@ -13,7 +13,7 @@ from sluice.settings.explanations import Explanations
 from sluice.settings.reader import read_section
 from sluice.watch.explanations import write_explainer
 from sluice_serving.exits import REFUSED, exit_code
-from sluice_serving.referenced import add_source, fetched
+from sluice_serving.referenced import add_source, fetched, opened
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
 
 def _write(given: argparse.Namespace) -> None:
     settings = read_section(given.settings, Explanations)
-    write_explainer(*fetched(given), settings, given.folder)
+    write_explainer(*fetched(opened(given), given), settings, given.folder)
 
 
 if __name__ == "__main__":

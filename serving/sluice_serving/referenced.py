@@ -26,27 +26,21 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def fetched(given: argparse.Namespace) -> tuple[Servable, pl.DataFrame]:
+def opened(given: argparse.Namespace) -> Registry:
+    """The registry of what `add_source` names.
+
+    Raises:
+        SluiceError: keys, environment, credentials or the model's name are wrong.
+    """
+    source = Source(None, given.version, given.model, given.folder.parent)
+    return open_for_reading(source, Keys.open(given.keys), os.environ)
+
+
+def fetched(registry: Registry, given: argparse.Namespace) -> tuple[Servable, pl.DataFrame]:
     """What `add_source` names, checked: the version and its reference.
 
     Raises:
         IntegrityError: it is not what digest or signature say. SluiceError, OSError: it cannot be had.
     """
-    source, keys, registry = _opened(given)
-    servable = fetch(registry, source.digest, source.work, keys)
+    servable = fetch(registry, given.version, given.folder.parent, Keys.open(given.keys))
     return servable, read_reference(registry, servable.digest)
-
-
-def live(given: argparse.Namespace) -> str | None:
-    """The champion's digest.
-
-    Raises:
-        SluiceError: the store does not answer, or its log is not what was signed.
-    """
-    return _opened(given)[2].state().champion
-
-
-def _opened(given: argparse.Namespace) -> tuple[Source, Keys, Registry]:
-    keys = Keys.open(given.keys)
-    source = Source(None, given.version, given.model, given.folder.parent)
-    return source, keys, open_for_reading(source, keys, os.environ)

@@ -18,7 +18,7 @@ from sluice.settings.watch import Watch
 from sluice.watch.online import write_drift_server
 from sluice_serving.arguments import CHAMPION
 from sluice_serving.exits import REFUSED, exit_code
-from sluice_serving.referenced import add_source, fetched, live
+from sluice_serving.referenced import add_source, fetched, opened
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,27 +41,24 @@ def main(words: list[str]) -> int:
 
 
 def _write(given: argparse.Namespace) -> None:
-    watched = _written(given)
+    watch, payloads = read_section(given.watch, Watch), read_section(given.payloads, Payloads)
+    registry = opened(given)
+
+    def written() -> str:
+        servable, reference = fetched(registry, given)
+        write_drift_server(servable, reference, watch, payloads, given.folder)
+        return servable.digest
+
+    watched = written()
     while given.follow:
-        time.sleep(_watch(given).online.follow.total_seconds())
+        time.sleep(watch.online.follow.total_seconds())
         # A store that does not answer is asked again.
         try:
-            if live(given) not in (None, watched):
-                watched = _written(given)
+            if registry.state().champion not in (None, watched):
+                watched = written()
                 print(f"version {watched[:12]} is live: its answers are watched from now on", flush=True)
         except (SluiceError, OSError) as error:
             print(error, file=sys.stderr, flush=True)
-
-
-def _written(given: argparse.Namespace) -> str:
-    servable, reference = fetched(given)
-    payloads = read_section(given.payloads, Payloads)
-    write_drift_server(servable, reference, _watch(given), payloads, given.folder)
-    return servable.digest
-
-
-def _watch(given: argparse.Namespace) -> Watch:
-    return read_section(given.watch, Watch)
 
 
 if __name__ == "__main__":

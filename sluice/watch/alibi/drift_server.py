@@ -52,8 +52,15 @@ def main(words: list[str]) -> int:
     metrics = DriftMetrics(CollectorRegistry(), online.model, online.version)
     watching = Watching(online, metrics)
     application = DriftApplication(online, watching, callers, metrics).asgi()
-    patience: dict[str, int] = {"grace": _GRACE_SECONDS, "keep_alive": _KEPT_SECONDS}
-    serve(application, listener, online.model, online.version, **patience, is_over=lambda: online.is_over)
+    serve(
+        application,
+        listener,
+        online.model,
+        online.version,
+        grace=_GRACE_SECONDS,
+        keep_alive=_KEPT_SECONDS,
+        is_over=online.is_over,
+    )
     watching.end()
     return 0
 

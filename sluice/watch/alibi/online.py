@@ -49,7 +49,6 @@ class Online:
         matrix = to_matrix(self.schema, self._reference).astype(np.float64)
         self.outliers = Outliers(self.schema, matrix, self._watch["online"]["outliers"], self._seed)
 
-    @property
     def is_over(self) -> bool:
         """Whether the folder holds another version by now; one that cannot be read now does not say so."""
         try:
